@@ -1,0 +1,22 @@
+-- Undoes the first migration.
+DROP TABLE search_words;
+DROP TABLE search_documents;
+DROP TABLE search_queue;
+DROP TABLE quarantine;
+DROP TABLE placements;
+DROP TABLE attachments;
+DROP TABLE message_addresses;
+DROP TABLE message_raws;
+DROP TABLE message_bodies;
+DROP TABLE messages;
+DROP TABLE thread_refs;
+DROP TABLE threads;
+DROP TABLE folders;
+DROP TABLE mailbox_leases;
+DROP TABLE mailbox_credentials;
+DROP TABLE mailboxes;
+DROP TABLE agent_revisions;
+DROP TABLE agents;
+DROP TABLE api_keys;
+DROP TABLE members;
+DROP TABLE tenants;

@@ -1,0 +1,302 @@
+//! Every command against NO, BAD, BYE, the end of the connection, and answers without data.
+
+use std::time::Duration;
+
+use super::server::{Peer, Server};
+use crate::mail::imap::{
+    BodyLimits, Error, FetchItems, FrameError, Phase, ProtocolError, Session, StoreFlags, UidSet,
+};
+
+const OFFERED: &str = "IDLE UIDPLUS MOVE ENABLE QRESYNC CONDSTORE SPECIAL-USE LIST-EXTENDED";
+
+/// The commands, each with data that a careless client could take for its whole answer.
+const COMMANDS: [(&str, &str); 13] = [
+    ("ENABLE", "* ENABLED QRESYNC\r\n"),
+    ("LIST", "* LIST () \"/\" INBOX\r\n"),
+    (
+        "STATUS",
+        "* STATUS INBOX (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)\r\n",
+    ),
+    (
+        "EXAMINE",
+        "* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 2] x\r\n* 1 EXISTS\r\n",
+    ),
+    ("UID SEARCH", "* SEARCH 1\r\n"),
+    ("UID FETCH", "* 1 FETCH (UID 1 FLAGS ())\r\n"),
+    ("UID FETCH", "* 9 FETCH (UID 9 FLAGS ())\r\n"),
+    ("UID STORE", ""),
+    ("UID COPY", "* OK [COPYUID 1 1 2] x\r\n"),
+    ("UID MOVE", "* OK [COPYUID 1 1 2] x\r\n"),
+    ("UID EXPUNGE", "* VANISHED 1\r\n"),
+    ("APPEND", ""),
+    ("NOOP", "* 3 EXISTS\r\n"),
+];
+
+async fn run(session: &mut Session, index: usize) -> Result<(), Error> {
+    let one = UidSet::range(1, 1);
+    match index {
+        0 => session.enable(&["QRESYNC"]).await.map(drop),
+        1 => session.list().await.map(drop),
+        2 => session.status(b"INBOX").await.map(drop),
+        3 => session.examine(b"INBOX", None).await.map(drop),
+        4 => session.search_uids(1, 9).await.map(drop),
+        5 => session
+            .fetch_metadata(&one, FetchItems::default())
+            .await
+            .map(drop),
+        6 => {
+            let mut fetch = session.fetch_bodies(&one, FetchItems::default(), BodyLimits::default());
+            fetch.next().await.map(|message| assert!(message.is_none()))
+        }
+        7 => session.uid_store(&one, StoreFlags::Add, &["\\Seen"]).await,
+        8 => session.uid_copy(&one, b"x").await.map(drop),
+        9 => session.uid_move(&one, b"x").await.map(drop),
+        10 => session.uid_expunge(&one).await,
+        11 => session.append(b"x", &[], None, b"").await.map(drop),
+        _ => session.noop().await,
+    }
+}
+
+/// Reads a command, with the literal of an APPEND.
+fn expect(peer: &mut Peer, command: &str) {
+    let rest = peer.expect(command);
+    if rest.ends_with('}') {
+        peer.say("+ go on\r\n");
+        assert_eq!(peer.line(), "");
+    }
+}
+
+#[tokio::test]
+async fn a_command_is_good_only_with_its_own_tagged_ok() {
+    for (index, (command, data)) in COMMANDS.into_iter().enumerate() {
+        let server = Server::start(move |peer| {
+            peer.let_in(OFFERED);
+            for refusal in ["NO [X] no", "BAD bad"] {
+                expect(peer, command);
+                peer.say(data);
+                peer.say("Z9 OK of another\r\n* OK untagged\r\n");
+                peer.answer(refusal);
+                if command == "LIST" && refusal.starts_with("BAD") {
+                    // The plain form is tried then.
+                    peer.expect("LIST \"\" \"*\"");
+                    peer.answer(refusal);
+                }
+            }
+            expect(peer, command);
+            peer.say(data);
+            peer.answer("OK done");
+        });
+        let mut session = server.session().await;
+        assert!(
+            matches!(run(&mut session, index).await, Err(Error::No { .. })),
+            "{command}"
+        );
+        assert!(
+            matches!(run(&mut session, index).await, Err(Error::Bad { .. })),
+            "{command}"
+        );
+        assert!(session.is_usable());
+        run(&mut session, index).await.unwrap();
+        drop(session);
+        server.finish();
+    }
+}
+
+#[tokio::test]
+async fn bye_the_end_and_nonsense_are_errors_and_poison() {
+    for (index, (command, data)) in COMMANDS.into_iter().enumerate() {
+        for end in [
+            "",
+            "* BYE enough\r\n",
+            "A2 OK",
+            "A2 BYE x\r\n",
+            "A2 HM x\r\n",
+            "A2\r\n",
+        ] {
+            let server = Server::start(move |peer| {
+                peer.let_in(OFFERED);
+                expect(peer, command);
+                peer.say(data);
+                peer.say(end);
+            });
+            let mut session = server.session().await;
+            let error = run(&mut session, index).await.unwrap_err();
+            let expected = match end {
+                "" | "A2 OK" => matches!(error, Error::Closed | Error::Io(_)),
+                "* BYE enough\r\n" => matches!(error, Error::Bye(_)),
+                _ => matches!(error, Error::Protocol(ProtocolError::Status)),
+            };
+            assert!(expected, "{command} {end}: {error}");
+            assert!(
+                matches!(session.noop().await, Err(Error::Poisoned)),
+                "{command} {end}"
+            );
+            assert!(!session.is_usable());
+            drop(session);
+            server.finish();
+        }
+    }
+}
+
+#[tokio::test]
+async fn ok_without_data_is_not_an_empty_answer() {
+    let server = Server::start(|peer| {
+        peer.let_in("");
+        for command in ["LIST", "STATUS", "EXAMINE"] {
+            peer.expect(command);
+            peer.answer("OK done");
+        }
+        peer.expect("UID SEARCH");
+        peer.answer("OK done");
+        assert!(peer.expect("UID FETCH").starts_with("1:9 (UID)"));
+        peer.say("* 1 FETCH (UID 4)\r\n* 2 FETCH (UID 77)\r\n");
+        peer.answer("OK done");
+    });
+    let mut session = server.session().await;
+    for index in 1..=3 {
+        let error = run(&mut session, index).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Protocol(ProtocolError::MissingData(_))),
+            "{error}"
+        );
+    }
+    assert_eq!(session.search_uids(1, 9).await.unwrap().to_string(), "4");
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn limits_hold_during_every_command() {
+    for (index, (command, _)) in COMMANDS.into_iter().enumerate() {
+        let server = Server::start(move |peer| {
+            peer.let_in(OFFERED);
+            expect(peer, command);
+            peer.say("* LIST () \"/\" {500000000}\r\n");
+            peer.stay();
+        });
+        let mut session = server.session().await;
+        let error = run(&mut session, index).await.unwrap_err();
+        let expected = ProtocolError::Frame(FrameError::LiteralTooLarge(500_000_000));
+        assert!(
+            matches!(&error, Error::Protocol(found) if *found == expected),
+            "{command}: {error}"
+        );
+        drop(session);
+        server.finish();
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_ends() {
+    let server = Server::start(|peer| {
+        peer.let_in("");
+        peer.expect("LIST");
+        for folder in 0..200_000 {
+            peer.say_later(&format!("* LIST () \"/\" folder-{folder}\r\n"));
+        }
+        peer.stay();
+    });
+    let mut session = server.session().await;
+    let error = session.list().await.unwrap_err();
+    assert!(
+        matches!(error, Error::Protocol(ProtocolError::AnswerTooLarge("LIST"))),
+        "{error}"
+    );
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn silence_and_dropped_calls_poison() {
+    let server = Server::start(|peer| {
+        peer.let_in("");
+        peer.stay();
+    });
+    let mut session = server.impatient_session().await;
+    assert!(matches!(
+        session.noop().await,
+        Err(Error::Timeout(Phase::Command))
+    ));
+    assert!(matches!(session.noop().await, Err(Error::Poisoned)));
+    drop(session);
+    server.finish();
+
+    let server = Server::start(|peer| {
+        peer.let_in("");
+        peer.stay();
+    });
+    let mut session = server.session().await;
+    assert!(
+        tokio::time::timeout(Duration::from_millis(20), session.noop())
+            .await
+            .is_err()
+    );
+    assert!(matches!(session.noop().await, Err(Error::Poisoned)));
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn what_comes_unasked_is_noted() {
+    let server = Server::start(|peer| {
+        peer.let_in("");
+        peer.expect("NOOP");
+        peer.say("* 7 EXISTS\r\n* 1 RECENT\r\n* 2 EXPUNGE\r\n* 3 FETCH (FLAGS (\\Seen))\r\n");
+        peer.say(
+            "* OK [ALERT] quota\u{7} is low\r\n* CAPABILITY IMAP4rev1 NEW\r\n* WHAT ever (\r\n\r\n*\r\n",
+        );
+        peer.answer("OK done");
+        peer.expect("UID FETCH");
+        peer.say("* 1 FETCH (UID 1 FLAGS ())\r\n* 2 FETCH (UID 2 FLAGS ())\r\n* 3 FETCH (FLAGS (x))\r\n");
+        peer.answer("OK done");
+        peer.expect("LOGOUT");
+        peer.say("* BYE see you\r\n");
+        peer.answer("OK done");
+    });
+    let mut session = server.session().await;
+    session.noop().await.unwrap();
+    let pending = session.take_pending();
+    assert_eq!(
+        (pending.exists, pending.expunged, pending.flags),
+        (Some(7), true, true)
+    );
+    assert_eq!(pending.alerts, ["quota is low"]);
+    assert!(!session.pending().has_changes() && session.capabilities().has("NEW"));
+    let rows = session.fetch_flags(&UidSet::range(1, 1), None).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert!(session.pending().flags && session.pending().exists.is_none());
+    session.logout().await.unwrap();
+    server.finish();
+}
+
+#[tokio::test]
+async fn messages_are_appended_as_literals() {
+    let server = Server::start(|peer| {
+        peer.let_in("LITERAL+ UIDPLUS");
+        let line = peer.expect("APPEND");
+        assert_eq!(
+            line,
+            "\"Entw&APw-rfe\" (\\Seen) \" 3-Feb-2024 04:05:06 +0000\" {5+}"
+        );
+        assert_eq!(peer.bytes(7), b"hello\r\n");
+        peer.answer("OK [APPENDUID 3 4] done");
+        assert!(peer.expect("APPEND").ends_with("{5000}"), "a large message waits");
+        peer.answer("NO [OVERQUOTA] full");
+    });
+    let mut session = server.session().await;
+    let date = "2024-02-03T04:05:06Z".parse().unwrap();
+    let appended = session
+        .append(b"Entw&APw-rfe", &["\\Seen"], Some(date), b"hello")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((appended.uid_validity, appended.uid), (3, 4));
+    let refused = session.append(b"x", &[], None, &[b'a'; 5_000]).await;
+    assert!(matches!(refused, Err(Error::No { .. })));
+    assert!(matches!(
+        session.append(b"x", &[], None, b"\0").await,
+        Err(Error::Invalid(_))
+    ));
+    drop(session);
+    server.finish();
+}

@@ -1,0 +1,135 @@
+//! IDLE that is refused, ignored, ended or broken off.
+
+use std::{
+    future::{pending, ready},
+    time::Duration,
+};
+
+use super::server::Server;
+use crate::mail::imap::{Error, IdleEvent, Phase};
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_refused_idle_gives_the_session_back() {
+    for answer in ["NO not now", "BAD what"] {
+        let server = Server::start(move |peer| {
+            peer.let_in("IDLE");
+            peer.expect("IDLE");
+            peer.answer(answer);
+            peer.expect("NOOP");
+            peer.answer("OK");
+        });
+        let refused = server.session().await.idle().await.unwrap_err();
+        assert!(matches!(refused.error, Error::No { .. } | Error::Bad { .. }));
+        refused.session.unwrap().noop().await.unwrap();
+        server.finish();
+    }
+    let server = Server::start(|peer| {
+        peer.let_in("");
+        assert_eq!(peer.line(), "");
+    });
+    let refused = server.session().await.idle().await.unwrap_err();
+    assert!(matches!(refused.error, Error::Unsupported("IDLE")) && refused.session.is_some());
+    drop(refused);
+    server.finish();
+}
+
+#[tokio::test]
+async fn an_idle_without_an_answer_is_given_up() {
+    for (said, expected) in [("", "timeout"), ("* BYE no\r\n", "server_closed")] {
+        let server = Server::start(move |peer| {
+            peer.let_in("IDLE");
+            peer.expect("IDLE");
+            peer.say(said);
+            peer.stay();
+        });
+        let refused = server.impatient_session().await.idle().await.unwrap_err();
+        assert_eq!(refused.error.code(), expected);
+        assert!(refused.session.is_none());
+        server.finish();
+    }
+}
+
+#[tokio::test]
+async fn changes_are_told_and_chatter_is_not() {
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("* 1 EXISTS\r\n+ idling\r\n");
+        peer.say("* OK still here\r\n* 2 EXI");
+        assert_eq!(peer.line(), "DONE");
+        peer.say("STS\r\n* 1 EXPUNGE\r\n");
+        peer.answer("OK done");
+    });
+    let session = server.session().await;
+    let mut idle = session.idle().await.unwrap();
+    assert_eq!(
+        idle.wait(LONG, pending()).await.unwrap(),
+        IdleEvent::Changed,
+        "what came before the wait"
+    );
+    // Chatter and half a line end no wait, and what was read of the line is kept.
+    assert_eq!(
+        idle.wait(Duration::from_millis(30), pending()).await.unwrap(),
+        IdleEvent::Timeout
+    );
+    assert_eq!(idle.wait(LONG, ready(())).await.unwrap(), IdleEvent::Cancelled);
+    let mut session = idle.done().await.unwrap();
+    let pending = session.take_pending();
+    assert_eq!((pending.exists, pending.expunged), (Some(2), true));
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn a_server_may_end_idle_by_itself() {
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n");
+        peer.answer("OK that was long enough");
+        peer.expect("NOOP");
+        peer.answer("OK");
+    });
+    let mut idle = server.session().await.idle().await.unwrap();
+    assert_eq!(idle.wait(LONG, pending()).await.unwrap(), IdleEvent::Changed);
+    let mut session = idle.done().await.unwrap();
+    session.noop().await.unwrap();
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn a_wait_that_breaks_off_is_an_error() {
+    for (said, code) in [
+        ("* BYE shutting down\r\n", "server_closed"),
+        ("", "connection_lost"),
+        ("A2 NO too long\r\n", "command_refused"),
+        ("* X {999999}\r\n", "protocol_violation"),
+    ] {
+        let server = Server::start(move |peer| {
+            peer.let_in("IDLE");
+            peer.expect("IDLE");
+            peer.say("+ idling\r\n");
+            peer.say(said);
+        });
+        let mut idle = server.session().await.idle().await.unwrap();
+        assert_eq!(idle.wait(LONG, pending()).await.unwrap_err().code(), code);
+        drop(idle);
+        server.finish();
+    }
+}
+
+#[tokio::test]
+async fn done_does_not_wait_for_ever() {
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n");
+        peer.stay();
+    });
+    let idle = server.impatient_session().await.idle().await.unwrap();
+    assert!(matches!(idle.done().await, Err(Error::Timeout(Phase::Done))));
+    server.finish();
+}

@@ -1,0 +1,112 @@
+//! A folder of a mailbox, and how far its sync has come.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// A special use of a folder (RFC 6154), and INBOX.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FolderRole {
+    /// INBOX
+    Inbox,
+    /// `\All`
+    All,
+    /// `\Archive`
+    Archive,
+    /// `\Drafts`
+    Drafts,
+    /// `\Flagged`
+    Flagged,
+    /// `\Junk`
+    Junk,
+    /// `\Sent`
+    Sent,
+    /// `\Trash`
+    Trash,
+}
+
+impl FolderRole {
+    /// Every role.
+    pub const ALL: [Self; 8] = [
+        Self::Inbox,
+        Self::All,
+        Self::Archive,
+        Self::Drafts,
+        Self::Flagged,
+        Self::Junk,
+        Self::Sent,
+        Self::Trash,
+    ];
+
+    /// The word on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::All => "all",
+            Self::Archive => "archive",
+            Self::Drafts => "drafts",
+            Self::Flagged => "flagged",
+            Self::Junk => "junk",
+            Self::Sent => "sent",
+            Self::Trash => "trash",
+        }
+    }
+
+    /// Reads the word that [`Self::as_str`] writes.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+
+    /// True for a folder that holds only what the owner wrote.
+    pub const fn is_outgoing(self) -> bool {
+        matches!(self, Self::Sent | Self::Drafts)
+    }
+}
+
+/// How far a folder's sync has come. Every number is the server's own (RFC 9051, section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// UIDVALIDITY of the generation that the cursor counts in; 0 before the first pass.
+    pub uid_validity: i64,
+    /// Every message up to this UID was handled, except those below `backfill_low` that wait for the backfill.
+    pub last_uid: i64,
+    /// The backfill has everything from this UID upwards; 1 or less when it is done.
+    pub backfill_low: i64,
+    /// The mod-sequence up to which flags are known; 0 where the server has none.
+    pub highest_modseq: i64,
+}
+
+impl Cursor {
+    /// True when the backfill has reached the oldest message.
+    pub const fn is_backfilled(self) -> bool {
+        self.uid_validity != 0 && self.backfill_low <= 1
+    }
+}
+
+/// A folder of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// The folder's id.
+    pub id: Uuid,
+    /// The mailbox that it belongs to.
+    pub mailbox_id: Uuid,
+    /// The server's own bytes for its name.
+    pub raw_name: Vec<u8>,
+    /// The name, decoded.
+    pub name: String,
+    /// The hierarchy delimiter.
+    pub delimiter: Option<String>,
+    /// Its special use.
+    pub role: Option<FolderRole>,
+    /// MAILBOXID (RFC 8474), where the server has it.
+    pub object_id: Option<String>,
+    /// How far its sync has come.
+    pub cursor: Cursor,
+    /// How many messages lie in it.
+    pub message_count: i64,
+    /// How many listings in a row did not name it.
+    pub missing: i32,
+    /// When postroom first saw it.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}

@@ -1,0 +1,91 @@
+//! The use cases: each authorises its caller first, then decides, then opens the transaction.
+//!
+//! The three dialects call the same functions, so that none can forget a check. Nothing of HTTP, JSON or SQL may live
+//! here.
+
+pub mod agents;
+pub mod attachments;
+pub mod auth;
+pub mod bootstrap;
+pub mod keys;
+pub mod limits;
+pub mod links;
+pub mod mailboxes;
+pub mod members;
+pub mod messages;
+pub mod search;
+pub mod signals;
+pub mod sync;
+pub mod tenants;
+pub mod threads;
+pub mod tokens;
+pub mod vault;
+pub mod verify;
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use self::{limits::Limits, links::Links, signals::Signals, tokens::Tokens, vault::Vault};
+use crate::{
+    config::Config,
+    mail::imap::Dialer,
+    model::{Error, Result, clock::Clock},
+    store::{Blobs, Conn, Store, Work},
+};
+
+/// Everything that a use case needs. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// The raw bytes of large messages.
+    pub blobs: Blobs,
+    /// The clock.
+    pub clock: Clock,
+    /// Secrets at rest.
+    pub vault: Vault,
+    /// The platform admin key.
+    pub admin_key: SecretString,
+    /// Rate limits.
+    pub limits: Limits,
+    /// Short-lived tokens.
+    pub tokens: Tokens,
+    /// Signed links.
+    pub links: Links,
+    /// How connections to mail servers are made.
+    pub dialer: Dialer,
+    /// How use cases wake and stop the workers of this process.
+    pub signals: Signals,
+}
+
+impl App {
+    /// An app of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Runs a transaction in a task of its own, so that it commits also when the request that asked for it has gone.
+    #[expect(clippy::disallowed_methods, reason = "the one function whose write outlives its request")]
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
+    {
+        let store = self.store.clone();
+        tokio::spawn(async move { store.transaction(work).await }).await.map_err(Error::internal)?
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

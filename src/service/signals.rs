@@ -1,0 +1,65 @@
+//! How use cases wake and stop the workers of this process: a nudge to look for work, and a switch for each mailbox
+//! that is being synced.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// The signals. They only hasten: the store is the truth, and workers look there in any case.
+#[derive(Default)]
+pub struct Signals {
+    claim: Notify,
+    index: Notify,
+    running: Mutex<HashMap<Uuid, (u64, CancellationToken)>>,
+}
+
+impl Signals {
+    /// Says that a mailbox may wait to be synced.
+    pub fn wake_sync(&self) {
+        self.claim.notify_one();
+    }
+
+    /// Waits until [`Self::wake_sync`] is called.
+    pub async fn sync_woken(&self) {
+        self.claim.notified().await;
+    }
+
+    /// Says that messages wait for the index.
+    pub fn wake_index(&self) {
+        self.index.notify_one();
+    }
+
+    /// Waits until [`Self::wake_index`] is called.
+    pub async fn index_woken(&self) {
+        self.index.notified().await;
+    }
+
+    /// Closes a mailbox's connection, if this process has one.
+    pub fn close(&self, mailbox: Uuid) {
+        if let Some((_, switch)) = self.lock().get(&mailbox) {
+            switch.cancel();
+        }
+    }
+
+    /// Registers a mailbox's connection; `switch` is what [`Self::close`] pulls. `run` tells this one from an earlier.
+    pub fn register(&self, mailbox: Uuid, run: u64, switch: CancellationToken) {
+        self.lock().insert(mailbox, (run, switch));
+    }
+
+    /// Takes a mailbox's connection from the register, unless a later run has taken its place.
+    pub fn unregister(&self, mailbox: Uuid, run: u64) {
+        let mut running = self.lock();
+        if running.get(&mailbox).is_some_and(|(known, _)| *known == run) {
+            running.remove(&mailbox);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, (u64, CancellationToken)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

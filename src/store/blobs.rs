@@ -1,0 +1,47 @@
+//! The raw bytes of large messages, content-addressed within their tenant: in a folder, or in an S3 bucket.
+
+use std::{ops::Range, path::Path as FsPath, sync::Arc};
+
+use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3Builder, local::LocalFileSystem, path::Path};
+
+use crate::model::{Error, Result, id::TenantId};
+
+/// Where the raw bytes of large messages are kept.
+#[derive(Clone)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    prefix: String,
+}
+
+impl Blobs {
+    /// In a folder, which is made when it is missing. Each object is synced to the disk before its row is written.
+    pub fn open_folder(folder: &FsPath) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(Error::internal)?;
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(Error::internal)?.with_fsync(true);
+        Ok(Self { store: Arc::new(store), prefix: String::new() })
+    }
+
+    /// In an S3 bucket; credentials and endpoint come from the `AWS_…` variables.
+    pub fn open_s3(bucket: &str, prefix: &str) -> Result<Self> {
+        let store = AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(Error::internal)?;
+        Ok(Self { store: Arc::new(store), prefix: prefix.to_owned() })
+    }
+
+    /// Stores an object under its SHA-256; storing it again changes nothing.
+    pub async fn put(&self, tenant: TenantId, sha256: &[u8; 32], bytes: Bytes) -> Result<()> {
+        self.store.put(&self.path(tenant, sha256), PutPayload::from(bytes)).await.map_err(Error::internal)?;
+        Ok(())
+    }
+
+    /// A range of an object's bytes.
+    pub async fn get_range(&self, tenant: TenantId, sha256: &[u8; 32], range: Range<u64>) -> Result<Bytes> {
+        self.store.get_range(&self.path(tenant, sha256), range).await.map_err(Error::internal)
+    }
+
+    fn path(&self, tenant: TenantId, sha256: &[u8; 32]) -> Path {
+        let name: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let folder = name.get(..2).unwrap_or_default().to_owned();
+        Path::from_iter([self.prefix.as_str(), &tenant.0.simple().to_string(), &folder, &name].into_iter().filter(|part| !part.is_empty()))
+    }
+}

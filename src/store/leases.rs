@@ -1,0 +1,85 @@
+//! Leases: which node syncs a mailbox, and the fence that stops one that lost it.
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::{Conn, on, types::Id};
+use crate::model::{Result, caller::Visibility, id::TenantId, mailbox::Mailbox};
+
+/// How long a lease lasts without renewal, in seconds.
+pub const LEASE_SECONDS: i64 = 30;
+
+/// A mailbox that this node syncs, and the epoch under which it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The mailbox's tenant.
+    pub tenant: TenantId,
+    /// The mailbox.
+    pub mailbox: Uuid,
+    /// The epoch that every write must name.
+    pub epoch: i64,
+}
+
+/// What a write of a sync must name.
+pub type Fence = Lease;
+
+/// A row of `mailbox_leases`.
+#[derive(Queryable)]
+pub(crate) struct Row {
+    pub(crate) tenant_id: Id,
+    pub(crate) mailbox_id: Id,
+    pub(crate) epoch: i64,
+}
+
+impl Row {
+    const fn read(self) -> Lease {
+        Lease {
+            tenant: TenantId(self.tenant_id.0),
+            mailbox: self.mailbox_id.0,
+            epoch: self.epoch,
+        }
+    }
+}
+
+impl Conn {
+    /// Takes up to `limit` leases that ran out, of any tenant, of mailboxes that can be connected; the epoch of each
+    /// moves on. `own` takes those too that this node held before it was restarted.
+    pub async fn claim_leases(&mut self, owner: &str, own: bool, limit: i64) -> Result<Vec<Lease>> {
+        Ok(on!(self, leases::claim(owner, own, limit))?
+            .into_iter()
+            .map(Row::read)
+            .collect())
+    }
+
+    /// Lets every lease run out, of any tenant: for the embedded database, where no other node can hold one.
+    pub async fn free_leases(&mut self) -> Result<()> {
+        on!(self, leases::free())
+    }
+
+    /// Renews every lease of a node, of any tenant, in one statement.
+    pub async fn renew_leases(&mut self, owner: &str) -> Result<usize> {
+        on!(self, leases::renew(owner))
+    }
+
+    /// Gives a lease back, if it is still the same one.
+    pub async fn release_lease(&mut self, lease: Lease) -> Result<()> {
+        on!(self, leases::release(lease))
+    }
+
+    /// Moves the epoch on, so that no write of the present owner passes the fence again, and frees the lease.
+    pub async fn revoke_lease(&mut self, tenant: TenantId, mailbox: Uuid) -> Result<()> {
+        on!(self, leases::revoke(tenant, mailbox))
+    }
+
+    /// The fence: locks the mailbox's row and answers it while the lease holds and the mailbox is enabled.
+    pub async fn lock_fenced(&mut self, fence: Fence) -> Result<Option<Mailbox>> {
+        let found = self
+            .lock_mailbox(fence.tenant, Visibility::All, fence.mailbox)
+            .await?;
+        let Some(mailbox) = found.filter(|mailbox| mailbox.facts.enabled && !mailbox.facts.retired) else {
+            return Ok(None);
+        };
+        let holds = on!(self, leases::epoch(fence.tenant, fence.mailbox))? == Some(fence.epoch);
+        Ok(holds.then_some(mailbox))
+    }
+}

@@ -1,0 +1,366 @@
+//! Mailboxes and the sealed logins of their servers.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::{
+    Conn, members, on,
+    schema::{mailbox_credentials, mailboxes},
+    types::{At, Id},
+    unreadable,
+};
+use crate::model::{
+    Error, Result,
+    agent::AgentKind,
+    caller::Visibility,
+    id::TenantId,
+    mailbox::{
+        Binding, ConnectionError, Mailbox, MailboxFilter, Security, ServerSettings, Service, SyncProgress,
+    },
+    message::address_key,
+    page::{Page, PageRequest, Position},
+    provider::Provider,
+    state::{Facts, Phase},
+};
+
+/// A row of `mailboxes`.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = mailboxes, treat_none_as_default_value = false)]
+pub(crate) struct Row {
+    id: Id,
+    address: String,
+    name: Option<String>,
+    provider: String,
+    enabled: bool,
+    has_credentials: bool,
+    phase: String,
+    connected_before: bool,
+    halted: bool,
+    message_count: i64,
+    created_by: Option<Id>,
+    agent_id: Option<Id>,
+    agent_revision_id: Option<Id>,
+    team_id: Option<Id>,
+    team_revision_id: Option<Id>,
+    default_signature_html: Option<String>,
+    capabilities: String,
+    external_account_id: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    error_since: Option<At>,
+    last_synced_at: Option<At>,
+    sync_folder: Option<String>,
+    sync_done: i64,
+    sync_total: i64,
+    retired_at: Option<At>,
+    created_at: At,
+    updated_at: At,
+}
+
+/// The columns of `mailboxes` that a change may set; counters and progress are the sync's own.
+#[derive(AsChangeset)]
+#[diesel(table_name = mailboxes, treat_none_as_null = true)]
+pub(crate) struct Changes {
+    name: Option<String>,
+    provider: String,
+    enabled: bool,
+    has_credentials: bool,
+    phase: String,
+    connected_before: bool,
+    halted: bool,
+    agent_id: Option<Id>,
+    agent_revision_id: Option<Id>,
+    team_id: Option<Id>,
+    team_revision_id: Option<Id>,
+    default_signature_html: Option<String>,
+    capabilities: String,
+    external_account_id: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    error_since: Option<At>,
+    updated_at: At,
+}
+
+/// A row with the member who created it.
+pub(crate) type Found = (Row, Option<members::Row>);
+
+fn words(list: &[String]) -> Result<String> {
+    serde_json::to_string(list).map_err(Error::internal)
+}
+
+impl Row {
+    fn write(mailbox: &Mailbox) -> Result<Self> {
+        let error = mailbox.error.as_ref();
+        let binding = mailbox.binding;
+        Ok(Self {
+            id: mailbox.id.into(),
+            address: mailbox.address.clone(),
+            name: mailbox.name.clone(),
+            provider: mailbox.provider.as_str().to_owned(),
+            enabled: mailbox.facts.enabled,
+            has_credentials: mailbox.facts.has_credentials,
+            phase: mailbox.facts.phase.as_str().to_owned(),
+            connected_before: mailbox.facts.connected_before,
+            halted: mailbox.halted,
+            message_count: mailbox.message_count,
+            created_by: mailbox.created_by.as_ref().map(|member| Id(member.id)),
+            agent_id: binding.id(AgentKind::Agent).map(Id),
+            agent_revision_id: binding.revision_id(AgentKind::Agent).map(Id),
+            team_id: binding.id(AgentKind::Team).map(Id),
+            team_revision_id: binding.revision_id(AgentKind::Team).map(Id),
+            default_signature_html: mailbox.default_signature_html.clone(),
+            capabilities: words(&mailbox.capabilities)?,
+            external_account_id: mailbox.external_account_id.clone(),
+            error_code: error.map(|error| error.code.clone()),
+            error_message: error.map(|error| error.message.clone()),
+            error_since: error.map(|error| At(error.since)),
+            last_synced_at: mailbox.last_synced_at.map(At),
+            sync_folder: mailbox
+                .sync_progress
+                .as_ref()
+                .map(|progress| progress.folder.clone()),
+            sync_done: mailbox.sync_progress.as_ref().map_or(0, |progress| progress.done),
+            sync_total: mailbox
+                .sync_progress
+                .as_ref()
+                .map_or(0, |progress| progress.total),
+            retired_at: None,
+            created_at: mailbox.created_at.into(),
+            updated_at: mailbox.updated_at.into(),
+        })
+    }
+
+    fn changes(self) -> Changes {
+        Changes {
+            name: self.name,
+            provider: self.provider,
+            enabled: self.enabled,
+            has_credentials: self.has_credentials,
+            phase: self.phase,
+            connected_before: self.connected_before,
+            halted: self.halted,
+            agent_id: self.agent_id,
+            agent_revision_id: self.agent_revision_id,
+            team_id: self.team_id,
+            team_revision_id: self.team_revision_id,
+            default_signature_html: self.default_signature_html,
+            capabilities: self.capabilities,
+            external_account_id: self.external_account_id,
+            error_code: self.error_code,
+            error_message: self.error_message,
+            error_since: self.error_since,
+            updated_at: self.updated_at.into(),
+        }
+    }
+
+    fn binding(&self) -> Binding {
+        let side = |kind, id: Option<Id>, revision: Option<Id>| {
+            id.zip(revision).map(|(id, revision)| Binding::To {
+                kind,
+                id: id.0,
+                revision_id: revision.0,
+            })
+        };
+        side(AgentKind::Agent, self.agent_id, self.agent_revision_id)
+            .or_else(|| side(AgentKind::Team, self.team_id, self.team_revision_id))
+            .unwrap_or_default()
+    }
+}
+
+fn read((row, member): Found) -> Result<Mailbox> {
+    let error = row
+        .error_code
+        .as_ref()
+        .zip(row.error_since)
+        .map(|(code, since)| ConnectionError {
+            code: code.clone(),
+            message: row.error_message.clone().unwrap_or_default(),
+            since: since.0,
+        });
+    Ok(Mailbox {
+        id: row.id.into(),
+        provider: Provider::parse(&row.provider).ok_or_else(|| unreadable("mailboxes.provider"))?,
+        facts: Facts {
+            retired: row.retired_at.is_some(),
+            enabled: row.enabled,
+            has_credentials: row.has_credentials,
+            connected_before: row.connected_before,
+            phase: Phase::parse(&row.phase).ok_or_else(|| unreadable("mailboxes.phase"))?,
+        },
+        halted: row.halted,
+        message_count: row.message_count,
+        created_by: member.map(members::Row::read).transpose()?,
+        binding: row.binding(),
+        capabilities: serde_json::from_str(&row.capabilities)
+            .map_err(|_| unreadable("mailboxes.capabilities"))?,
+        error,
+        last_synced_at: row.last_synced_at.map(DateTime::from),
+        sync_progress: row.sync_folder.map(|folder| SyncProgress {
+            folder,
+            done: row.sync_done,
+            total: row.sync_total,
+        }),
+        address: row.address,
+        name: row.name,
+        default_signature_html: row.default_signature_html,
+        external_account_id: row.external_account_id,
+        created_at: row.created_at.into(),
+        updated_at: row.updated_at.into(),
+    })
+}
+
+/// A row of `mailbox_credentials`.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = mailbox_credentials, treat_none_as_default_value = false)]
+pub(crate) struct LoginRow {
+    host: String,
+    port: i32,
+    security: String,
+    username: String,
+    secret: Vec<u8>,
+}
+
+/// A server's settings with the password as it is encrypted at rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedLogin {
+    /// Where and who.
+    pub settings: ServerSettings,
+    /// The sealed password.
+    pub secret: Vec<u8>,
+}
+
+impl Conn {
+    /// Stores a new mailbox with its free lease; false when the address is connected already.
+    pub async fn create_mailbox(&mut self, tenant: TenantId, mailbox: &Mailbox) -> Result<bool> {
+        let row = Row::write(mailbox)?;
+        on!(
+            self,
+            mailboxes::create(tenant, &row, &address_key(&mailbox.address))
+        )
+    }
+
+    /// One mailbox that the caller sees, retired ones included.
+    pub async fn get_mailbox(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        id: Uuid,
+    ) -> Result<Option<Mailbox>> {
+        on!(self, mailboxes::get(tenant, seen, id))?.map(read).transpose()
+    }
+
+    /// The same, its row locked until the transaction ends.
+    pub async fn lock_mailbox(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        id: Uuid,
+    ) -> Result<Option<Mailbox>> {
+        on!(self, mailboxes::lock(tenant, id))?;
+        self.get_mailbox(tenant, seen, id).await
+    }
+
+    /// The live mailbox with this address.
+    pub async fn find_mailbox(&mut self, tenant: TenantId, address: &str) -> Result<Option<Uuid>> {
+        Ok(on!(self, mailboxes::find(tenant, &address_key(address)))?.map(Uuid::from))
+    }
+
+    /// The mailboxes that the caller sees, newest first.
+    pub async fn list_mailboxes(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        filter: &MailboxFilter,
+        page: PageRequest,
+    ) -> Result<Page<Mailbox>> {
+        let rows = on!(self, mailboxes::list(tenant, seen, filter, page))?;
+        let rows = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        Ok(Page::cut(rows, page.limit, |mailbox| Position {
+            at: mailbox.created_at,
+            id: mailbox.id.into(),
+        }))
+    }
+
+    /// Stores what changed about a mailbox, except its counters and its progress.
+    pub async fn update_mailbox(&mut self, tenant: TenantId, mailbox: &Mailbox) -> Result<()> {
+        let changes = Row::write(mailbox)?.changes();
+        on!(self, mailboxes::update(tenant, mailbox.id, &changes))
+    }
+
+    /// Retires a mailbox and erases its logins.
+    pub async fn retire_mailbox(&mut self, tenant: TenantId, id: Uuid, now: DateTime<Utc>) -> Result<()> {
+        on!(self, mailboxes::retire(tenant, id, now))
+    }
+
+    /// Adds to the count of a mailbox's messages.
+    pub async fn add_message_count(&mut self, tenant: TenantId, id: Uuid, delta: i64) -> Result<()> {
+        if delta == 0 {
+            return Ok(());
+        }
+        on!(self, mailboxes::add_message_count(tenant, id, delta))
+    }
+
+    /// Stores how far a first sync has come; `None` when it is done.
+    pub async fn set_progress(
+        &mut self,
+        tenant: TenantId,
+        id: Uuid,
+        progress: Option<&SyncProgress>,
+    ) -> Result<()> {
+        on!(self, mailboxes::set_progress(tenant, id, progress))
+    }
+
+    /// Stores when a pass over the folders ended.
+    pub async fn set_last_synced(&mut self, tenant: TenantId, id: Uuid, at: DateTime<Utc>) -> Result<()> {
+        on!(self, mailboxes::set_last_synced(tenant, id, at))
+    }
+
+    /// Stores a server's settings and sealed password, in place of what was there.
+    pub async fn set_login(
+        &mut self,
+        tenant: TenantId,
+        mailbox: Uuid,
+        service: Service,
+        login: &SealedLogin,
+    ) -> Result<()> {
+        let row = LoginRow {
+            host: login.settings.host.clone(),
+            port: i32::from(login.settings.port),
+            security: login.settings.security.as_str().to_owned(),
+            username: login.settings.username.clone(),
+            secret: login.secret.clone(),
+        };
+        on!(self, mailboxes::set_login(tenant, mailbox, service, &row))
+    }
+
+    /// A server's settings and sealed password.
+    pub async fn get_login(
+        &mut self,
+        tenant: TenantId,
+        mailbox: Uuid,
+        service: Service,
+    ) -> Result<Option<SealedLogin>> {
+        let Some(row) = on!(self, mailboxes::get_login(tenant, mailbox, service))? else {
+            return Ok(None);
+        };
+        let security =
+            Security::parse(&row.security).ok_or_else(|| unreadable("mailbox_credentials.security"))?;
+        let port = u16::try_from(row.port).map_err(|_| unreadable("mailbox_credentials.port"))?;
+        let settings = ServerSettings {
+            host: row.host,
+            port,
+            security,
+            username: row.username,
+        };
+        Ok(Some(SealedLogin {
+            settings,
+            secret: row.secret,
+        }))
+    }
+
+    /// Erases a server's settings.
+    pub async fn delete_login(&mut self, tenant: TenantId, mailbox: Uuid, service: Service) -> Result<()> {
+        on!(self, mailboxes::delete_login(tenant, mailbox, service))
+    }
+}

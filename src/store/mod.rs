@@ -1,0 +1,206 @@
+//! The store: the only room that names Diesel, and the only one that speaks SQL.
+//!
+//! One set of queries (`queries/`) is compiled once for each database: it is a module of [`pg`] and of [`sqlite`], each
+//! of which says what its connection is and how it locks. [`Conn`] hides which of the two runs; its methods are spread
+//! over the files that carry their noun. Every method that reads or writes a tenant's rows takes the tenant first; the
+//! few that cannot (a key's look-up, the leases of a node, the index queue) say so.
+//!
+//! No rule of the domain may live here, and nothing above this room may name a table.
+
+mod agents;
+mod attachments;
+mod blobs;
+mod folders;
+mod keys;
+mod leases;
+mod mailboxes;
+mod members;
+mod messages;
+mod pg;
+mod placements;
+mod schema;
+mod search;
+mod sqlite;
+mod tenants;
+mod threads;
+mod types;
+
+use std::{future::Future, path::PathBuf, pin::Pin};
+
+pub use self::{
+    blobs::Blobs,
+    keys::Credential,
+    leases::{Fence, Lease},
+    mailboxes::SealedLogin,
+    messages::{MessageInsert, StoredRaw},
+    placements::{FlagUpdate, PlacementRow, Seen},
+    search::{IndexJob, Words},
+    threads::ThreadRef,
+};
+use crate::model::{Error, Result};
+
+/// Which database to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// The embedded one: the path of its file.
+    Sqlite(PathBuf),
+    /// PostgreSQL: its URL, which carries a password.
+    Postgres(PostgresUrl),
+}
+
+/// A PostgreSQL URL; its Debug form hides the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(pub String);
+
+impl std::fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("postgres://…")
+    }
+}
+
+/// An open database.
+#[derive(Clone)]
+pub enum Store {
+    /// PostgreSQL.
+    Pg(pg::Pools),
+    /// SQLite.
+    Sqlite(sqlite::Pools),
+}
+
+/// A connection that was taken from a pool, inside or outside of a transaction.
+pub enum Conn {
+    /// To PostgreSQL.
+    Pg(pg::Pooled),
+    /// To SQLite.
+    Sqlite(sqlite::Pooled),
+}
+
+/// What a transaction's work answers.
+pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'c>>;
+
+impl Store {
+    /// Opens the database; migrations are run by [`Self::migrate`].
+    pub fn open(database: &Database) -> Result<Self> {
+        match database {
+            Database::Sqlite(path) => Ok(Self::Sqlite(sqlite::Pools::open(path)?)),
+            Database::Postgres(url) => Ok(Self::Pg(pg::Pools::open(url)?)),
+        }
+    }
+
+    /// Brings the schema up to date, under a lock, so that nodes that start together do it once.
+    pub async fn migrate(&self) -> Result<()> {
+        match self {
+            Self::Pg(pools) => pools.migrate().await,
+            Self::Sqlite(pools) => pools.migrate().await,
+        }
+    }
+
+    /// True for the embedded database, which has one process at a time.
+    pub const fn is_embedded(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// A connection for reading.
+    pub async fn read(&self) -> Result<Conn> {
+        match self {
+            Self::Pg(pools) => Ok(Conn::Pg(pools.read().await?)),
+            Self::Sqlite(pools) => Ok(Conn::Sqlite(pools.read().await?)),
+        }
+    }
+
+    /// Runs `work` in one transaction: committed when it answers `Ok`, rolled back otherwise, also when it is dropped.
+    pub async fn transaction<T, F>(&self, work: F) -> Result<T>
+    where
+        F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send,
+    {
+        let mut open = Transaction::begin(self).await?;
+        let conn = open
+            .conn
+            .as_mut()
+            .ok_or_else(|| Error::internal("the transaction has no connection"))?;
+        let answer = work(conn).await;
+        open.end(answer.is_ok()).await?;
+        answer
+    }
+}
+
+/// A transaction that is open. Dropped before its end, it takes its connection out of the pool, which rolls back.
+struct Transaction {
+    conn: Option<Conn>,
+}
+
+impl Transaction {
+    async fn begin(store: &Store) -> Result<Self> {
+        let mut conn = match store {
+            Store::Pg(pools) => Conn::Pg(pools.read().await?),
+            Store::Sqlite(pools) => Conn::Sqlite(pools.write().await?),
+        };
+        let begin = if matches!(conn, Conn::Pg(_)) {
+            "BEGIN"
+        } else {
+            "BEGIN IMMEDIATE"
+        };
+        conn.execute(begin).await?;
+        Ok(Self { conn: Some(conn) })
+    }
+
+    async fn end(&mut self, commit: bool) -> Result<()> {
+        let Some(conn) = self.conn.as_mut() else {
+            return Ok(());
+        };
+        conn.execute(if commit { "COMMIT" } else { "ROLLBACK" }).await?;
+        drop(self.conn.take());
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        match self.conn.take() {
+            Some(Conn::Pg(pooled)) => drop(pg::Pooled::take(pooled)),
+            Some(Conn::Sqlite(pooled)) => drop(sqlite::Pooled::take(pooled)),
+            None => {}
+        }
+    }
+}
+
+impl Conn {
+    /// Runs a statement that has no values and answers no rows.
+    async fn execute(&mut self, statement: &'static str) -> Result<()> {
+        use diesel_async::SimpleAsyncConnection;
+        match self {
+            Self::Pg(conn) => conn.batch_execute(statement).await?,
+            Self::Sqlite(conn) => conn.batch_execute(statement).await?,
+        }
+        Ok(())
+    }
+
+    /// Asks the database for nothing, to see that it answers.
+    pub async fn ping(&mut self) -> Result<()> {
+        self.execute("SELECT 1").await
+    }
+}
+
+/// Calls one query of the database that runs: `on!(self, mailboxes::get(tenant, id))`.
+macro_rules! on {
+    ($conn:expr, $noun:ident :: $query:ident ( $($argument:expr),* $(,)? )) => {
+        match $conn {
+            $crate::store::Conn::Pg(conn) => $crate::store::pg::queries::$noun::$query(conn, $($argument),*).await,
+            $crate::store::Conn::Sqlite(conn) => $crate::store::sqlite::queries::$noun::$query(conn, $($argument),*).await,
+        }
+    };
+}
+use on;
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// A stored word or JSON text that the model does not know: the row was written by a newer version, or by hand.
+fn unreadable(column: &str) -> Error {
+    Error::internal(format!(
+        "the store holds a value for `{column}` that this version cannot read"
+    ))
+}

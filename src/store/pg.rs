@@ -1,0 +1,203 @@
+//! PostgreSQL: its pool, its migrations, and the queries compiled for it.
+
+use std::time::Duration;
+
+use deadpool::Runtime;
+use diesel::sql_types::Text;
+use diesel_async::{
+    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+        deadpool::{Object, Pool},
+    },
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::{
+    PostgresUrl,
+    search::{IndexJob, Words},
+    types::{Guid, Id},
+};
+use crate::model::{Error, Result};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+/// Connections in the pool: about four for a core of a small machine.
+const CONNECTIONS: usize = 8;
+/// How long a request waits for a connection.
+const WAIT: Duration = Duration::from_secs(10);
+/// The key of the advisory lock under which migrations run: `postroom` in ASCII.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(8101811374497751917)";
+
+/// What a query is run on.
+pub(crate) type Connection = AsyncPgConnection;
+/// What queries are written for.
+pub(crate) type Backend = diesel::pg::Pg;
+/// A connection that goes back to the pool.
+pub type Pooled = Object<AsyncPgConnection>;
+
+/// Inserts many rows in one statement: `insert_all!(conn, rows, |row| diesel::insert_into(…).values(row))`.
+macro_rules! insert_all {
+    ($conn:expr, $rows:expr, |$row:ident| $insert:expr) => {{
+        let $row = $rows;
+        if !$row.is_empty() {
+            $insert.execute($conn).await?;
+        }
+    }};
+}
+
+/// The same, and answers what `returning` names of the rows that were inserted.
+macro_rules! insert_all_returning {
+    ($conn:expr, $rows:expr, |$row:ident| $insert:expr) => {{
+        let $row = $rows;
+        if $row.is_empty() {
+            Vec::new()
+        } else {
+            $insert.get_results($conn).await?
+        }
+    }};
+}
+
+/// Locks the rows that a query answers until the transaction ends.
+macro_rules! locked {
+    ($query:expr) => {
+        $query.for_no_key_update()
+    };
+}
+
+/// Reads the rows that no other transaction has locked, and locks them. A boxed query cannot be locked, so the ids that
+/// it answers are locked one by one, and those that another node is just taking are passed over.
+macro_rules! skip_locked {
+    ($query:expr, $conn:expr) => {{
+        let mut free = Vec::new();
+        for (tenant, mailbox) in $query
+            .load::<(crate::store::types::Id, crate::store::types::Id)>($conn)
+            .await?
+        {
+            let row = crate::store::schema::mailbox_leases::table.find((tenant, mailbox));
+            let row = row.filter(crate::store::schema::mailbox_leases::until.le(db_now!()));
+            let row = row
+                .select(crate::store::schema::mailbox_leases::mailbox_id)
+                .for_update()
+                .skip_locked();
+            if row
+                .first::<crate::store::types::Id>($conn)
+                .await
+                .optional()?
+                .is_some()
+            {
+                free.push((tenant, mailbox));
+            }
+        }
+        free
+    }};
+}
+
+/// The database's clock.
+macro_rules! db_now {
+    () => {
+        diesel::dsl::sql::<crate::store::types::Instant>("now()")
+    };
+}
+
+/// The database's clock, some seconds from now.
+macro_rules! db_later {
+    ($seconds:expr) => {
+        diesel::dsl::sql::<crate::store::types::Instant>("now() + make_interval(secs => ")
+            .bind::<diesel::sql_types::Double, _>($seconds as f64)
+            .sql(")")
+    };
+}
+
+/// True for messages whose words match: `words_match!(tenant, query)`.
+macro_rules! words_match {
+    ($tenant:expr, $words:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "messages.id IN (SELECT d.message_id FROM search_documents d WHERE d.tenant_id = ",
+        )
+        .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
+        .sql(" AND d.words @@ to_tsquery('simple', ")
+        .bind::<diesel::sql_types::Text, _>($words)
+        .sql("))")
+    };
+}
+
+/// How the words of a query are written for this database.
+pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) -> String {
+    query.tsquery(subject_only.then_some('A'))
+}
+
+/// Puts a message's words into the index in place of those that were there.
+pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Option<&Words>) -> Result<()> {
+    let Some(words) = words else {
+        let erase =
+            diesel::sql_query("DELETE FROM search_documents WHERE tenant_id = $1 AND message_id = $2");
+        erase
+            .bind::<Guid, _>(Id(job.tenant.0))
+            .bind::<Guid, _>(Id(job.message))
+            .execute(conn)
+            .await?;
+        return Ok(());
+    };
+    diesel::sql_query(
+        "INSERT INTO search_documents (tenant_id, message_id, words) VALUES ($1, $2, \
+         setweight(to_tsvector('simple', $3), 'A') || setweight(to_tsvector('simple', $4), 'B') || \
+         setweight(to_tsvector('simple', $5), 'C')) \
+         ON CONFLICT (tenant_id, message_id) DO UPDATE SET words = excluded.words",
+    )
+    .bind::<Guid, _>(Id(job.tenant.0))
+    .bind::<Guid, _>(Id(job.message))
+    .bind::<Text, _>(&words.subject)
+    .bind::<Text, _>(&words.participants)
+    .bind::<Text, _>(&words.body)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[path = "queries/mod.rs"]
+pub(crate) mod queries;
+
+/// The pool.
+#[derive(Clone)]
+pub struct Pools {
+    url: PostgresUrl,
+    pool: Pool<AsyncPgConnection>,
+}
+
+impl Pools {
+    pub(super) fn open(url: &PostgresUrl) -> Result<Self> {
+        let mut config = ManagerConfig::default();
+        config.recycling_method = RecyclingMethod::Fast;
+        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(&url.0, config);
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(WAIT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self {
+            url: url.clone(),
+            pool,
+        })
+    }
+
+    pub(super) async fn read(&self) -> Result<Pooled> {
+        self.pool.get().await.map_err(|error| {
+            tracing::error!(%error, "no connection to PostgreSQL");
+            Error::Unavailable("The database cannot be reached.")
+        })
+    }
+
+    pub(super) async fn migrate(&self) -> Result<()> {
+        let mut conn = AsyncPgConnection::establish(&self.url.0)
+            .await
+            .map_err(Error::internal)?;
+        conn.batch_execute(MIGRATION_LOCK).await?;
+        let mut harness = AsyncMigrationHarness::new(conn);
+        harness
+            .run_pending_migrations(MIGRATIONS)
+            .map_err(Error::Internal)?;
+        Ok(())
+    }
+}

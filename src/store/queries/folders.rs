@@ -1,0 +1,87 @@
+//! SQL for folders.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+use crate::{
+    model::{Result, id::TenantId},
+    store::{
+        folders::{MAX_FOLDERS, Row},
+        schema::{folders, quarantine},
+        types::{At, Id},
+    },
+};
+
+pub(crate) async fn create(conn: &mut Connection, tenant: TenantId, row: &Row) -> Result<()> {
+    diesel::insert_into(folders::table)
+        .values((row, folders::tenant_id.eq(Id(tenant.0))))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn get(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<Option<Row>> {
+    Ok(folders::table
+        .find((Id(tenant.0), Id(id)))
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?)
+}
+
+pub(crate) async fn list(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<Vec<Row>> {
+    Ok(folders::table
+        .filter(folders::tenant_id.eq(Id(tenant.0)))
+        .filter(folders::mailbox_id.eq(Id(mailbox)))
+        .order(folders::raw_name)
+        .limit(MAX_FOLDERS)
+        .select(Row::as_select())
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn update(conn: &mut Connection, tenant: TenantId, row: &Row) -> Result<()> {
+    diesel::update(
+        folders::table
+            .filter(folders::tenant_id.eq(Id(tenant.0)))
+            .filter(folders::id.eq(row.id)),
+    )
+    .set(row)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn delete(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<()> {
+    diesel::delete(folders::table.find((Id(tenant.0), Id(id))))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn quarantine(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    uid_validity: i64,
+    uid: i64,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    diesel::insert_into(quarantine::table)
+        .values((
+            quarantine::tenant_id.eq(Id(tenant.0)),
+            quarantine::folder_id.eq(Id(folder)),
+            quarantine::uid_validity.eq(uid_validity),
+            quarantine::uid.eq(uid),
+            quarantine::reason.eq(reason.to_owned()),
+            quarantine::created_at.eq(At(now)),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! SQL for leases. The database's clock decides, not the node's.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Backend, Connection};
+use crate::{
+    model::{Result, id::TenantId},
+    store::{
+        leases::{LEASE_SECONDS, Lease, Row},
+        schema::{mailbox_leases, mailboxes},
+        types::Id,
+    },
+};
+
+pub(crate) async fn claim(conn: &mut Connection, owner: &str, own: bool, limit: i64) -> Result<Vec<Row>> {
+    let mut query = mailbox_leases::table
+        .inner_join(
+            mailboxes::table.on(mailboxes::tenant_id
+                .eq(mailbox_leases::tenant_id)
+                .and(mailboxes::id.eq(mailbox_leases::mailbox_id))),
+        )
+        .filter(mailboxes::enabled.eq(true))
+        .filter(mailboxes::has_credentials.eq(true))
+        .filter(mailboxes::halted.eq(false))
+        .filter(mailboxes::retired_at.is_null())
+        .select((mailbox_leases::tenant_id, mailbox_leases::mailbox_id))
+        .order(mailbox_leases::until)
+        .limit(limit)
+        .into_boxed::<Backend>();
+    query = if own {
+        query.filter(
+            mailbox_leases::until
+                .le(db_now!())
+                .or(mailbox_leases::owner.eq(Some(owner))),
+        )
+    } else {
+        query.filter(mailbox_leases::until.le(db_now!()))
+    };
+    let free: Vec<(Id, Id)> = skip_locked!(query, conn);
+    let mut taken = Vec::with_capacity(free.len());
+    for (tenant, mailbox) in free {
+        let row = diesel::update(mailbox_leases::table.find((tenant, mailbox)))
+            .set((
+                mailbox_leases::owner.eq(Some(owner.to_owned())),
+                mailbox_leases::epoch.eq(mailbox_leases::epoch + 1),
+                mailbox_leases::until.eq(db_later!(LEASE_SECONDS)),
+            ))
+            .returning((
+                mailbox_leases::tenant_id,
+                mailbox_leases::mailbox_id,
+                mailbox_leases::epoch,
+            ))
+            .get_result::<Row>(conn)
+            .await?;
+        taken.push(row);
+    }
+    Ok(taken)
+}
+
+pub(crate) async fn free(conn: &mut Connection) -> Result<()> {
+    diesel::update(mailbox_leases::table)
+        .set(mailbox_leases::until.eq(db_now!()))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn renew(conn: &mut Connection, owner: &str) -> Result<usize> {
+    let held = mailbox_leases::table
+        .filter(mailbox_leases::owner.eq(Some(owner)))
+        .filter(mailbox_leases::until.gt(db_now!()));
+    Ok(diesel::update(held)
+        .set(mailbox_leases::until.eq(db_later!(LEASE_SECONDS)))
+        .execute(conn)
+        .await?)
+}
+
+pub(crate) async fn release(conn: &mut Connection, lease: Lease) -> Result<()> {
+    let held = mailbox_leases::table
+        .find((Id(lease.tenant.0), Id(lease.mailbox)))
+        .filter(mailbox_leases::epoch.eq(lease.epoch));
+    diesel::update(held)
+        .set((
+            mailbox_leases::owner.eq(None::<String>),
+            mailbox_leases::until.eq(db_now!()),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn revoke(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<()> {
+    diesel::update(mailbox_leases::table.find((Id(tenant.0), Id(mailbox))))
+        .set((
+            mailbox_leases::owner.eq(None::<String>),
+            mailbox_leases::epoch.eq(mailbox_leases::epoch + 1),
+            mailbox_leases::until.eq(db_now!()),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn epoch(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<Option<i64>> {
+    Ok(mailbox_leases::table
+        .find((Id(tenant.0), Id(mailbox)))
+        .select(mailbox_leases::epoch)
+        .first(conn)
+        .await
+        .optional()?)
+}

@@ -1,0 +1,346 @@
+//! SQL for messages.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Backend, Connection, paged, render};
+use crate::{
+    model::{
+        Result,
+        caller::Visibility,
+        id::TenantId,
+        message::{MessageFilter, ParticipantKind, address_key},
+        page::PageRequest,
+        search::Query,
+    },
+    store::{
+        messages::{BodyRow, Found, FoundWhole, PresenceRow, Row, Rows},
+        placements::CHUNK,
+        schema::{
+            mailboxes, message_addresses, message_bodies, message_raws, messages, placements, search_queue,
+            threads,
+        },
+        types::{At, Id},
+    },
+};
+
+pub(crate) async fn create(conn: &mut Connection, rows: Rows) -> Result<()> {
+    let Rows {
+        messages: new,
+        bodies,
+        raws,
+        addresses,
+    } = rows;
+    insert_all!(conn, new, |row| diesel::insert_into(messages::table).values(row));
+    insert_all!(conn, bodies, |row| diesel::insert_into(message_bodies::table)
+        .values(row));
+    insert_all!(conn, raws, |row| diesel::insert_into(message_raws::table)
+        .values(row));
+    let mut addresses = addresses;
+    while !addresses.is_empty() {
+        let rest = addresses.split_off(addresses.len().min(CHUNK));
+        insert_all!(conn, addresses, |row| diesel::insert_into(
+            message_addresses::table
+        )
+        .values(row));
+        addresses = rest;
+    }
+    Ok(())
+}
+
+pub(crate) async fn find(
+    conn: &mut Connection,
+    tenant: TenantId,
+    mailbox: Uuid,
+    keys: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Id)>> {
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::mailbox_id.eq(Id(mailbox)))
+        .filter(messages::dedupe_key.eq_any(keys.to_vec()))
+        .select((messages::dedupe_key, messages::id))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn find_earlier_generation(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    current: i64,
+    message_ids: &[String],
+) -> Result<Vec<(Id, Option<String>, i64, At)>> {
+    Ok(placements::table
+        .inner_join(
+            messages::table.on(messages::tenant_id
+                .eq(placements::tenant_id)
+                .and(messages::id.eq(placements::message_id))),
+        )
+        .filter(placements::tenant_id.eq(Id(tenant.0)))
+        .filter(placements::folder_id.eq(Id(folder)))
+        .filter(placements::uid_validity.ne(current))
+        .filter(messages::message_id.eq_any(message_ids.to_vec()))
+        .select((
+            messages::id,
+            messages::message_id,
+            messages::size,
+            messages::received_at,
+        ))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn lock(
+    conn: &mut Connection,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<(Row, Option<At>)>> {
+    let query = messages::table
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::id.eq_any(super::ids(ids)))
+        .order(messages::id)
+        .select((Row::as_select(), messages::deleted_at));
+    Ok(locked!(query).load(conn).await?)
+}
+
+pub(crate) async fn update_presence(
+    conn: &mut Connection,
+    tenant: TenantId,
+    id: Uuid,
+    row: &PresenceRow,
+) -> Result<()> {
+    diesel::update(messages::table.find((Id(tenant.0), Id(id))))
+        .set(row)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn delete_of_mailbox(
+    conn: &mut Connection,
+    tenant: TenantId,
+    mailbox: Uuid,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let live = messages::table
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::mailbox_id.eq(Id(mailbox)))
+        .filter(messages::deleted_at.is_null());
+    diesel::insert_into(search_queue::table)
+        .values(live.select((messages::tenant_id, messages::id, messages::updated_at)))
+        .into_columns((
+            search_queue::tenant_id,
+            search_queue::message_id,
+            search_queue::queued_at,
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    diesel::update(live)
+        .set((
+            messages::deleted_at.eq(Some(At(now))),
+            messages::updated_at.eq(At(now)),
+        ))
+        .execute(conn)
+        .await?;
+    diesel::update(
+        threads::table
+            .filter(threads::tenant_id.eq(Id(tenant.0)))
+            .filter(threads::mailbox_id.eq(Id(mailbox))),
+    )
+    .set(threads::message_count.eq(0))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Messages with their thread's count.
+macro_rules! counted {
+    () => {
+        messages::table.inner_join(
+            threads::table.on(threads::tenant_id
+                .eq(messages::tenant_id)
+                .and(threads::id.eq(messages::thread_id))),
+        )
+    };
+}
+
+/// Narrows a boxed query to the mailboxes that the caller sees.
+macro_rules! visible {
+    ($query:expr, $tenant:expr, $seen:expr) => {
+        match $seen {
+            Visibility::All => $query,
+            Visibility::CreatedBy(member) => $query.filter(
+                messages::mailbox_id.eq_any(
+                    mailboxes::table
+                        .filter(mailboxes::tenant_id.eq(Id($tenant.0)))
+                        .filter(mailboxes::created_by.eq(Some(Id(member))))
+                        .select(mailboxes::id),
+                ),
+            ),
+        }
+    };
+}
+
+pub(crate) async fn get(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    id: Uuid,
+) -> Result<Option<FoundWhole>> {
+    let query = counted!()
+        .left_join(
+            message_bodies::table.on(message_bodies::tenant_id
+                .eq(messages::tenant_id)
+                .and(message_bodies::message_id.eq(messages::id))),
+        )
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::id.eq(Id(id)))
+        .filter(messages::deleted_at.is_null())
+        .select((
+            Row::as_select(),
+            threads::message_count,
+            Option::<BodyRow>::as_select(),
+        ))
+        .into_boxed::<Backend>();
+    Ok(visible!(query, tenant, seen).first(conn).await.optional()?)
+}
+
+pub(crate) async fn get_many(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Found>> {
+    Ok(counted!()
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::id.eq_any(super::ids(ids)))
+        .filter(messages::deleted_at.is_null())
+        .select((Row::as_select(), threads::message_count))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn bodies(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<BodyRow>> {
+    Ok(message_bodies::table
+        .filter(message_bodies::tenant_id.eq(Id(tenant.0)))
+        .filter(message_bodies::message_id.eq_any(super::ids(ids)))
+        .select(BodyRow::as_select())
+        .load(conn)
+        .await?)
+}
+
+/// The messages that name this address in one of these header fields.
+macro_rules! naming {
+    ($tenant:expr, $address:expr, $kinds:expr) => {
+        messages::id.eq_any(
+            message_addresses::table
+                .filter(message_addresses::tenant_id.eq(Id($tenant.0)))
+                .filter(message_addresses::address_key.eq(address_key($address)))
+                .filter(message_addresses::kind.eq_any($kinds.map(ParticipantKind::as_str)))
+                .select(message_addresses::message_id),
+        )
+    };
+}
+
+pub(crate) async fn list(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    filter: &MessageFilter,
+    (words, subject_words): (Option<&Query>, Option<&Query>),
+    page: PageRequest,
+) -> Result<Vec<Found>> {
+    let query = counted!()
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::deleted_at.is_null())
+        .select((Row::as_select(), threads::message_count))
+        .into_boxed::<Backend>();
+    let mut query = visible!(query, tenant, seen);
+    if let Some(mailbox) = filter.mailbox_id {
+        query = query.filter(messages::mailbox_id.eq(Id(mailbox)));
+    }
+    if let Some(thread) = filter.thread_id {
+        query = query.filter(messages::thread_id.eq(Id(thread)));
+    }
+    if let Some(folder) = filter.folder_id {
+        let placed = placements::table
+            .filter(placements::tenant_id.eq(Id(tenant.0)))
+            .filter(placements::folder_id.eq(Id(folder)))
+            .select(placements::message_id);
+        query = query.filter(messages::id.eq_any(placed));
+    }
+    if let Some(from) = &filter.from {
+        query = query.filter(naming!(tenant, from, [ParticipantKind::From]));
+    }
+    if let Some(to) = &filter.to {
+        let kinds = [ParticipantKind::To, ParticipantKind::Cc, ParticipantKind::Bcc];
+        query = query.filter(naming!(tenant, to, kinds));
+    }
+    if let Some(unread) = filter.unread {
+        query = query.filter(messages::unread.eq(unread));
+    }
+    if let Some(incoming) = filter.incoming {
+        query = query.filter(messages::incoming.eq(incoming));
+    }
+    if let Some(has) = filter.has_attachments {
+        query = query.filter(messages::has_attachments.eq(has));
+    }
+    if let Some(after) = filter.received_after {
+        query = query.filter(messages::received_at.ge(At(after)));
+    }
+    if let Some(before) = filter.received_before {
+        query = query.filter(messages::received_at.lt(At(before)));
+    }
+    for (words, subject_only) in [(words, false), (subject_words, true)] {
+        if let Some(words) = words {
+            query = query.filter(words_match!(tenant.0, render(words, subject_only)));
+        }
+    }
+    Ok(paged!(query, messages::received_at, messages::id, page)
+        .load(conn)
+        .await?)
+}
+
+/// The columns of a [`crate::model::thread::Node`].
+pub(crate) type NodeRow = (Id, Option<String>, Option<String>, String, At);
+
+pub(crate) async fn nodes(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    limit: i64,
+) -> Result<Vec<NodeRow>> {
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::thread_id.eq(Id(thread)))
+        .filter(messages::deleted_at.is_null())
+        .order((messages::sent_at, messages::id))
+        .limit(limit)
+        .select((
+            messages::id,
+            messages::message_id,
+            messages::in_reply_to,
+            messages::refs,
+            messages::sent_at,
+        ))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn get_raw(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    id: Uuid,
+) -> Result<Option<(i64, Vec<u8>, Option<Vec<u8>>)>> {
+    let query = messages::table
+        .left_join(
+            message_raws::table.on(message_raws::tenant_id
+                .eq(messages::tenant_id)
+                .and(message_raws::message_id.eq(messages::id))),
+        )
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::id.eq(Id(id)))
+        .filter(messages::deleted_at.is_null())
+        .select((messages::size, messages::sha256, message_raws::data.nullable()))
+        .into_boxed::<Backend>();
+    Ok(visible!(query, tenant, seen).first(conn).await.optional()?)
+}

@@ -1,0 +1,45 @@
+//! The queries, in plain Diesel: compiled once as a module of `pg.rs` and once of `sqlite.rs`.
+//!
+//! Every list is a keyset page over an index that begins with the tenant. What differs between the databases is a
+//! macro or a function of the file above. No rule of the domain may live here.
+
+pub(crate) mod agents;
+pub(crate) mod attachments;
+pub(crate) mod folders;
+pub(crate) mod keys;
+pub(crate) mod leases;
+pub(crate) mod mailboxes;
+pub(crate) mod members;
+pub(crate) mod messages;
+pub(crate) mod placements;
+pub(crate) mod search;
+pub(crate) mod tenants;
+pub(crate) mod threads;
+
+use uuid::Uuid;
+
+use super::{Backend, Connection, render, write_words};
+use crate::store::types::Id;
+
+/// Ids as a statement names them.
+fn ids(ids: &[Uuid]) -> Vec<Id> {
+    ids.iter().copied().map(Id).collect()
+}
+
+/// Orders a boxed query newest first and cuts it to one row beyond the page, which tells whether more follow.
+macro_rules! paged {
+    ($query:expr, $at:expr, $id:expr, $page:expr) => {{
+        use $crate::store::types::{At, Id};
+        let mut query = $query;
+        if let Some(after) = $page.after {
+            query = query.filter(
+                $at.le(At(after.at))
+                    .and($at.lt(At(after.at)).or($id.lt(Id(after.id)))),
+            );
+        }
+        query
+            .order(($at.desc(), $id.desc()))
+            .limit(i64::from($page.limit) + 1)
+    }};
+}
+use paged;

@@ -1,0 +1,137 @@
+//! SQL for placements.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+use crate::{
+    model::{Result, id::TenantId},
+    store::{placements::Row, schema::placements, types::Id},
+};
+
+pub(crate) async fn create(conn: &mut Connection, rows: Vec<Row>) -> Result<Vec<Id>> {
+    let created: Vec<Id> = insert_all_returning!(conn, rows, |row| diesel::insert_into(placements::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .returning(placements::message_id));
+    Ok(created)
+}
+
+pub(crate) async fn of_messages(
+    conn: &mut Connection,
+    tenant: TenantId,
+    messages: &[Uuid],
+) -> Result<Vec<Row>> {
+    Ok(placements::table
+        .filter(placements::tenant_id.eq(Id(tenant.0)))
+        .filter(placements::message_id.eq_any(super::ids(messages)))
+        .order((placements::folder_id, placements::uid_validity, placements::uid))
+        .select(Row::as_select())
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn in_range(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    uid_validity: i64,
+    low: i64,
+    high: i64,
+) -> Result<Vec<(i64, Id, String)>> {
+    Ok(placements::table
+        .filter(placements::tenant_id.eq(Id(tenant.0)))
+        .filter(placements::folder_id.eq(Id(folder)))
+        .filter(placements::uid_validity.eq(uid_validity))
+        .filter(placements::uid.ge(low).and(placements::uid.le(high)))
+        .order(placements::uid)
+        .select((placements::uid, placements::message_id, placements::flags))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn set_flags(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    uid_validity: i64,
+    uid: i64,
+    flags: &str,
+) -> Result<Option<Id>> {
+    Ok(diesel::update(
+        placements::table
+            .find((Id(tenant.0), Id(folder), uid_validity, uid))
+            .filter(placements::flags.ne(flags)),
+    )
+    .set(placements::flags.eq(flags.to_owned()))
+    .returning(placements::message_id)
+    .get_result(conn)
+    .await
+    .optional()?)
+}
+
+pub(crate) async fn delete(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    uid_validity: i64,
+    uids: &[i64],
+) -> Result<Vec<Id>> {
+    Ok(diesel::delete(
+        placements::table
+            .filter(placements::tenant_id.eq(Id(tenant.0)))
+            .filter(placements::folder_id.eq(Id(folder)))
+            .filter(placements::uid_validity.eq(uid_validity))
+            .filter(placements::uid.eq_any(uids.to_vec())),
+    )
+    .returning(placements::message_id)
+    .get_results(conn)
+    .await?)
+}
+
+pub(crate) async fn delete_stale(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    current: i64,
+    limit: i64,
+) -> Result<Vec<Id>> {
+    let stale: Vec<(i64, i64)> = placements::table
+        .filter(placements::tenant_id.eq(Id(tenant.0)))
+        .filter(placements::folder_id.eq(Id(folder)))
+        .filter(
+            placements::uid_validity
+                .lt(current)
+                .or(placements::uid_validity.gt(current)),
+        )
+        .order((placements::uid_validity, placements::uid))
+        .limit(limit)
+        .select((placements::uid_validity, placements::uid))
+        .load(conn)
+        .await?;
+    let Some((generation, _)) = stale.iter().copied().next() else {
+        return Ok(Vec::new());
+    };
+    let uids: Vec<i64> = stale
+        .iter()
+        .filter(|(of, _)| *of == generation)
+        .map(|(_, uid)| *uid)
+        .collect();
+    delete(conn, tenant, folder, generation, &uids).await
+}
+
+pub(crate) async fn count(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    uid_validity: i64,
+) -> Result<i64> {
+    Ok(placements::table
+        .filter(placements::tenant_id.eq(Id(tenant.0)))
+        .filter(placements::folder_id.eq(Id(folder)))
+        .filter(placements::uid_validity.eq(uid_validity))
+        .count()
+        .get_result(conn)
+        .await?)
+}

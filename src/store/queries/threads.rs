@@ -1,0 +1,177 @@
+//! SQL for threads.
+
+use chrono::{DateTime, Utc};
+use diesel::{prelude::*, upsert::excluded};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Backend, Connection, paged};
+use crate::{
+    model::{Result, caller::Visibility, id::TenantId, message::Thread, page::PageRequest},
+    store::{
+        schema::{mailboxes, messages, thread_refs, threads},
+        threads::{RefRow, Row},
+        types::{At, Id},
+    },
+};
+
+pub(crate) async fn create(conn: &mut Connection, tenant: TenantId, row: &Row) -> Result<()> {
+    diesel::insert_into(threads::table)
+        .values((row, threads::tenant_id.eq(Id(tenant.0))))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Threads in the mailboxes that the caller sees.
+macro_rules! visible {
+    ($tenant:expr, $seen:expr) => {{
+        let query = threads::table
+            .filter(threads::tenant_id.eq(Id($tenant.0)))
+            .select(Row::as_select())
+            .into_boxed::<Backend>();
+        match $seen {
+            Visibility::All => query,
+            Visibility::CreatedBy(member) => query.filter(
+                threads::mailbox_id.eq_any(
+                    mailboxes::table
+                        .filter(mailboxes::tenant_id.eq(Id($tenant.0)))
+                        .filter(mailboxes::created_by.eq(Some(Id(member))))
+                        .select(mailboxes::id),
+                ),
+            ),
+        }
+    }};
+}
+
+pub(crate) async fn get(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    id: Uuid,
+) -> Result<Option<Row>> {
+    let merged = threads::table
+        .find((Id(tenant.0), Id(id)))
+        .select(threads::merged_into);
+    let Some(merged_into) = merged.first::<Option<Id>>(conn).await.optional()? else {
+        return Ok(None);
+    };
+    let id = merged_into.map_or(id, Uuid::from);
+    let query = visible!(tenant, seen)
+        .filter(threads::id.eq(Id(id)))
+        .filter(threads::message_count.gt(0));
+    Ok(query.first(conn).await.optional()?)
+}
+
+pub(crate) async fn lock(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Row>> {
+    let query = threads::table
+        .filter(threads::tenant_id.eq(Id(tenant.0)))
+        .filter(threads::id.eq_any(super::ids(ids)))
+        .order(threads::id)
+        .select(Row::as_select());
+    Ok(locked!(query).load(conn).await?)
+}
+
+pub(crate) async fn list(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    mailbox: Option<Uuid>,
+    page: PageRequest,
+) -> Result<Vec<Row>> {
+    let mut query =
+        visible!(tenant, seen).filter(diesel::dsl::sql::<diesel::sql_types::Bool>("message_count > 0"));
+    if let Some(mailbox) = mailbox {
+        query = query.filter(threads::mailbox_id.eq(Id(mailbox)));
+    }
+    Ok(paged!(query, threads::last_message_at, threads::id, page)
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn update(conn: &mut Connection, tenant: TenantId, thread: &Thread) -> Result<()> {
+    diesel::update(threads::table.find((Id(tenant.0), Id(thread.id))))
+        .set((
+            threads::subject.eq(thread.subject.clone()),
+            threads::message_count.eq(thread.message_count),
+            threads::last_message_at.eq(At(thread.last_message_at)),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn last_sent(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<Option<At>> {
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::thread_id.eq(Id(id)))
+        .filter(messages::deleted_at.is_null())
+        .order((messages::sent_at.desc(), messages::id.desc()))
+        .select(messages::sent_at)
+        .first(conn)
+        .await
+        .optional()?)
+}
+
+pub(crate) async fn merge(conn: &mut Connection, tenant: TenantId, from: Uuid, into: Uuid) -> Result<()> {
+    diesel::update(
+        messages::table
+            .filter(messages::tenant_id.eq(Id(tenant.0)))
+            .filter(messages::thread_id.eq(Id(from))),
+    )
+    .set(messages::thread_id.eq(Id(into)))
+    .execute(conn)
+    .await?;
+    diesel::update(
+        thread_refs::table
+            .filter(thread_refs::tenant_id.eq(Id(tenant.0)))
+            .filter(thread_refs::thread_id.eq(Id(from))),
+    )
+    .set(thread_refs::thread_id.eq(Id(into)))
+    .execute(conn)
+    .await?;
+    diesel::update(
+        threads::table
+            .filter(threads::tenant_id.eq(Id(tenant.0)))
+            .filter(threads::merged_into.eq(Some(Id(from)))),
+    )
+    .set(threads::merged_into.eq(Some(Id(into))))
+    .execute(conn)
+    .await?;
+    diesel::update(threads::table.find((Id(tenant.0), Id(from))))
+        .set((
+            threads::merged_into.eq(Some(Id(into))),
+            threads::message_count.eq(0),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn refs(
+    conn: &mut Connection,
+    tenant: TenantId,
+    mailbox: Uuid,
+    hashes: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Id)>> {
+    Ok(thread_refs::table
+        .filter(thread_refs::tenant_id.eq(Id(tenant.0)))
+        .filter(thread_refs::mailbox_id.eq(Id(mailbox)))
+        .filter(thread_refs::ref_hash.eq_any(hashes.to_vec()))
+        .select((thread_refs::ref_hash, thread_refs::thread_id))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn set_refs(conn: &mut Connection, rows: Vec<RefRow>) -> Result<()> {
+    insert_all!(conn, rows, |row| diesel::insert_into(thread_refs::table)
+        .values(row)
+        .on_conflict((
+            thread_refs::tenant_id,
+            thread_refs::mailbox_id,
+            thread_refs::ref_hash
+        ))
+        .do_update()
+        .set(thread_refs::thread_id.eq(excluded(thread_refs::thread_id))));
+    Ok(())
+}

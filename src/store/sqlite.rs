@@ -1,0 +1,233 @@
+//! SQLite: its readers and its one writer, its migrations, and the queries compiled for it.
+
+use std::{path::Path, time::Duration};
+
+use deadpool::Runtime;
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection, sql_types::Text};
+use diesel_async::{
+    AsyncConnection, RunQueryDsl, SimpleAsyncConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+        deadpool::{Object, Pool},
+    },
+    sync_connection_wrapper::SyncConnectionWrapper,
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use futures_util::FutureExt;
+
+use super::{
+    search::{IndexJob, Words},
+    types::{Guid, Id},
+};
+use crate::model::{Error, Result};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// Connections for reading; WAL lets them read while the writer writes.
+const READERS: usize = 4;
+/// How long a request waits for a connection.
+const WAIT: Duration = Duration::from_secs(10);
+/// What every connection is told: durable at each commit, and a small page cache (2 MiB).
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF";
+
+/// What a query is run on.
+pub(crate) type Connection = SyncConnectionWrapper<SqliteConnection>;
+/// What queries are written for.
+pub(crate) type Backend = diesel::sqlite::Sqlite;
+/// A connection that goes back to the pool.
+pub type Pooled = Object<Connection>;
+
+/// Inserts many rows, one prepared statement each, in one hop to the blocking pool: SQLite has no `DEFAULT` keyword, so
+/// Diesel writes no statement for many rows. `insert_all!(conn, rows, |row| diesel::insert_into(…).values(row))`.
+macro_rules! insert_all {
+    ($conn:expr, $rows:expr, |$row:ident| $insert:expr) => {{
+        let rows = $rows;
+        $conn
+            .spawn_blocking(move |conn| {
+                for $row in rows {
+                    diesel::RunQueryDsl::execute($insert, conn)?;
+                }
+                Ok(())
+            })
+            .await?;
+    }};
+}
+
+/// The same, and answers what `returning` names of the rows that were inserted.
+macro_rules! insert_all_returning {
+    ($conn:expr, $rows:expr, |$row:ident| $insert:expr) => {{
+        let rows = $rows;
+        $conn
+            .spawn_blocking(move |conn| {
+                let mut answers = Vec::new();
+                for $row in rows {
+                    answers.append(&mut diesel::RunQueryDsl::get_results($insert, conn)?);
+                }
+                Ok(answers)
+            })
+            .await?
+    }};
+}
+
+/// The writer is alone in its transaction, so there is nothing to lock.
+macro_rules! locked {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// The writer is alone in its transaction, so nothing is locked.
+macro_rules! skip_locked {
+    ($query:expr, $conn:expr) => {
+        $query
+            .load::<(crate::store::types::Id, crate::store::types::Id)>($conn)
+            .await?
+    };
+}
+
+/// The database's clock.
+macro_rules! db_now {
+    () => {
+        diesel::dsl::sql::<crate::store::types::Instant>("CAST(unixepoch('subsec') * 1000000 AS INTEGER)")
+    };
+}
+
+/// The database's clock, some seconds from now.
+macro_rules! db_later {
+    ($seconds:expr) => {
+        diesel::dsl::sql::<crate::store::types::Instant>(
+            "CAST(unixepoch('subsec') * 1000000 AS INTEGER) + 1000000 * ",
+        )
+        .bind::<diesel::sql_types::BigInt, _>($seconds)
+    };
+}
+
+/// True for messages whose words match: `words_match!(tenant, query)`.
+macro_rules! words_match {
+    ($tenant:expr, $words:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "messages.id IN (SELECT d.message_id FROM search_documents d WHERE d.tenant_id = ",
+        )
+        .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
+        .sql(" AND d.docid IN (SELECT rowid FROM search_words WHERE search_words MATCH ")
+        .bind::<diesel::sql_types::Text, _>(format!("tenant : \"{}\" AND ({})", $tenant.simple(), $words))
+        .sql("))")
+    };
+}
+
+/// How the words of a query are written for this database.
+pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) -> String {
+    query.fts5(Some(if subject_only {
+        "subject"
+    } else {
+        "{subject participants body}"
+    }))
+}
+
+/// Puts a message's words into the index in place of those that were there. A row of the full-text table is never
+/// changed: it keeps no text of its own, so the old one goes and a new one comes.
+pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Option<&Words>) -> Result<()> {
+    let (tenant, message) = (Id(job.tenant.0), Id(job.message));
+    for erase in [
+        "DELETE FROM search_words WHERE rowid = \
+         (SELECT docid FROM search_documents WHERE tenant_id = ?1 AND message_id = ?2)",
+        "DELETE FROM search_documents WHERE tenant_id = ?1 AND message_id = ?2",
+    ] {
+        diesel::sql_query(erase)
+            .bind::<Guid, _>(tenant)
+            .bind::<Guid, _>(message)
+            .execute(conn)
+            .await?;
+    }
+    let Some(words) = words else { return Ok(()) };
+    diesel::sql_query("INSERT INTO search_documents (tenant_id, message_id) VALUES (?1, ?2)")
+        .bind::<Guid, _>(tenant)
+        .bind::<Guid, _>(message)
+        .execute(conn)
+        .await?;
+    diesel::sql_query(
+        "INSERT INTO search_words (rowid, tenant, subject, participants, body) VALUES (last_insert_rowid(), ?, ?, ?, ?)",
+    )
+    .bind::<Text, _>(job.tenant.0.simple().to_string())
+    .bind::<Text, _>(words.subject.clone())
+    .bind::<Text, _>(words.participants.clone())
+    .bind::<Text, _>(words.body.clone())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[path = "queries/mod.rs"]
+pub(crate) mod queries;
+
+/// The two pools.
+#[derive(Clone)]
+pub struct Pools {
+    path: String,
+    readers: Pool<Connection>,
+    writer: Pool<Connection>,
+}
+
+impl Pools {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let path = path
+            .to_str()
+            .ok_or_else(|| Error::internal("the database's path is not UTF-8"))?
+            .to_owned();
+        Ok(Self {
+            readers: pool(&path, READERS)?,
+            writer: pool(&path, 1)?,
+            path,
+        })
+    }
+
+    pub(super) async fn read(&self) -> Result<Pooled> {
+        get(&self.readers).await
+    }
+
+    pub(super) async fn write(&self) -> Result<Pooled> {
+        get(&self.writer).await
+    }
+
+    pub(super) async fn migrate(&self) -> Result<()> {
+        let path = self.path.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut conn = SqliteConnection::establish(&path).map_err(Error::internal)?;
+            conn.batch_execute(PRAGMAS)?;
+            conn.run_pending_migrations(MIGRATIONS).map_err(Error::Internal)?;
+            Ok(())
+        })
+        .await
+        .map_err(Error::internal)?
+    }
+}
+
+fn pool(path: &str, size: usize) -> Result<Pool<Connection>> {
+    let mut config = ManagerConfig::default();
+    config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = Box::new(|path| {
+        async move {
+            let mut conn = Connection::establish(path).await?;
+            conn.batch_execute(PRAGMAS)
+                .await
+                .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+            Ok(conn)
+        }
+        .boxed()
+    });
+    let manager = AsyncDieselConnectionManager::<Connection>::new_with_config(path, config);
+    Pool::builder(manager)
+        .max_size(size)
+        .wait_timeout(Some(WAIT))
+        .create_timeout(Some(WAIT))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(Error::internal)
+}
+
+async fn get(pool: &Pool<Connection>) -> Result<Pooled> {
+    pool.get().await.map_err(|error| {
+        tracing::error!(%error, "no connection to SQLite");
+        Error::Unavailable("The database is busy.")
+    })
+}

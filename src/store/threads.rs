@@ -1,0 +1,184 @@
+//! Threads, and the hashed message ids that lead to them.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::{
+    Conn, on,
+    placements::CHUNK,
+    schema::{thread_refs, threads},
+    types::{At, Id},
+};
+use crate::model::{
+    Result,
+    caller::Visibility,
+    id::TenantId,
+    message::Thread,
+    page::{Page, PageRequest, Position},
+};
+
+/// A row of `threads`.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = threads, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub(crate) struct Row {
+    pub(crate) id: Id,
+    mailbox_id: Id,
+    subject: Option<String>,
+    message_count: i64,
+    last_message_at: At,
+    created_at: At,
+}
+
+/// A hashed message id and the thread that it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadRef {
+    /// The hash of the id.
+    pub hash: Vec<u8>,
+    /// The thread.
+    pub thread_id: Uuid,
+}
+
+/// A row of `thread_refs`.
+#[derive(Insertable)]
+#[diesel(table_name = thread_refs)]
+pub(crate) struct RefRow {
+    tenant_id: Id,
+    mailbox_id: Id,
+    ref_hash: Vec<u8>,
+    thread_id: Id,
+}
+
+impl Row {
+    fn write(thread: &Thread, created_at: DateTime<Utc>) -> Self {
+        Self {
+            id: thread.id.into(),
+            mailbox_id: thread.mailbox_id.into(),
+            subject: thread.subject.clone(),
+            message_count: thread.message_count,
+            last_message_at: thread.last_message_at.into(),
+            created_at: At(created_at),
+        }
+    }
+
+    fn read(self) -> Thread {
+        Thread {
+            id: self.id.into(),
+            mailbox_id: self.mailbox_id.into(),
+            subject: self.subject,
+            message_count: self.message_count,
+            participants: Vec::new(),
+            last_message_at: self.last_message_at.into(),
+            messages: Vec::new(),
+        }
+    }
+}
+
+impl Conn {
+    /// Stores a new thread.
+    pub async fn create_thread(
+        &mut self,
+        tenant: TenantId,
+        thread: &Thread,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let row = Row::write(thread, now);
+        on!(self, threads::create(tenant, &row))
+    }
+
+    /// One thread that the caller sees, found also by the id of a thread that was merged into it.
+    pub async fn get_thread(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        id: Uuid,
+    ) -> Result<Option<Thread>> {
+        Ok(on!(self, threads::get(tenant, seen, id))?.map(Row::read))
+    }
+
+    /// Threads by their ids, locked until the transaction ends.
+    pub async fn lock_threads(&mut self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Thread>> {
+        let mut found = Vec::new();
+        for chunk in ids.chunks(CHUNK) {
+            found.extend(
+                on!(self, threads::lock(tenant, chunk))?
+                    .into_iter()
+                    .map(Row::read),
+            );
+        }
+        Ok(found)
+    }
+
+    /// The threads that the caller sees, the one with the newest message first.
+    pub async fn list_threads(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        mailbox: Option<Uuid>,
+        page: PageRequest,
+    ) -> Result<Page<Thread>> {
+        let rows = on!(self, threads::list(tenant, seen, mailbox, page))?
+            .into_iter()
+            .map(Row::read)
+            .collect();
+        Ok(Page::cut(rows, page.limit, |thread: &Thread| Position {
+            at: thread.last_message_at,
+            id: thread.id.into(),
+        }))
+    }
+
+    /// Stores a thread's subject, count and time.
+    pub async fn update_thread(&mut self, tenant: TenantId, thread: &Thread) -> Result<()> {
+        on!(self, threads::update(tenant, thread))
+    }
+
+    /// When the newest live message of a thread was sent.
+    pub async fn last_sent_in_thread(&mut self, tenant: TenantId, id: Uuid) -> Result<Option<DateTime<Utc>>> {
+        Ok(on!(self, threads::last_sent(tenant, id))?.map(DateTime::from))
+    }
+
+    /// Moves everything of one thread into another; the old id resolves from then on.
+    pub async fn merge_thread(&mut self, tenant: TenantId, from: Uuid, into: Uuid) -> Result<()> {
+        on!(self, threads::merge(tenant, from, into))
+    }
+
+    /// The threads that these hashes lead to.
+    pub async fn thread_refs(
+        &mut self,
+        tenant: TenantId,
+        mailbox: Uuid,
+        hashes: &[Vec<u8>],
+    ) -> Result<Vec<ThreadRef>> {
+        let mut found = Vec::new();
+        for chunk in hashes.chunks(CHUNK) {
+            let rows = on!(self, threads::refs(tenant, mailbox, chunk))?;
+            found.extend(rows.into_iter().map(|(hash, thread_id)| ThreadRef {
+                hash,
+                thread_id: thread_id.0,
+            }));
+        }
+        Ok(found)
+    }
+
+    /// Stores hashes that lead to threads; those that are there already are pointed to the thread given.
+    pub async fn set_thread_refs(
+        &mut self,
+        tenant: TenantId,
+        mailbox: Uuid,
+        refs: &[ThreadRef],
+    ) -> Result<()> {
+        for chunk in refs.chunks(CHUNK) {
+            let rows: Vec<RefRow> = chunk
+                .iter()
+                .map(|one| RefRow {
+                    tenant_id: Id(tenant.0),
+                    mailbox_id: Id(mailbox),
+                    ref_hash: one.hash.clone(),
+                    thread_id: one.thread_id.into(),
+                })
+                .collect();
+            on!(self, threads::set_refs(rows))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+// Uses the documentation page as a developer does: authorises, tries `whoami`, and reads its answer. Fails when the page
+// asks anything of another origin. Takes BASE_URL and API_KEY, and a path for a picture in SCREENSHOT.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const { BASE_URL, API_KEY, SCREENSHOT } = process.env;
+assert(BASE_URL && API_KEY, 'BASE_URL and API_KEY are needed');
+
+/** The system's Chromium, else the one that tests/setup.sh took from the npm registry. */
+async function browser() {
+  const args = [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync',
+  ];
+  const installed = ['/usr/bin/chromium', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable'].find(existsSync);
+  const executablePath = installed ?? (await (await import('@sparticuz/chromium')).default.executablePath());
+  return chromium.launch({ executablePath, args, headless: true, timeout: 60_000 });
+}
+
+const page = await (await browser()).newPage({ viewport: { width: 1280, height: 1400 } });
+page.setDefaultTimeout(30_000);
+try {
+  const origin = new URL(BASE_URL).origin;
+  const strangers = [];
+  const errors = [];
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (url.protocol.startsWith('http') && url.origin !== origin) strangers.push(request.url());
+  });
+  page.on('pageerror', (error) => errors.push(error.message));
+
+  await page.goto(`${BASE_URL}/docs`);
+  await page.locator('.auth-wrapper .btn.authorize').first().click();
+  const scheme = page.locator('.dialog-ux .auth-container').filter({ hasText: 'x-api-key' });
+  await scheme.locator('input').fill(API_KEY);
+  await scheme.getByRole('button', { name: /authorize|apply/i }).click();
+  await scheme.getByRole('button', { name: /logout|remove/i }).waitFor();
+  await scheme.locator('.btn-done').click();
+
+  const operation = page.locator('.opblock-get').filter({ has: page.locator('[data-path="/v1/whoami"]') });
+  await operation.locator('.opblock-summary-control').click();
+  const execute = operation.locator('.btn.execute');
+  const tryOut = operation.locator('.try-out__btn');
+  await execute.or(tryOut).first().waitFor();
+  // With `tryItOutEnabled` the form is open at once.
+  if (!(await execute.isVisible())) await tryOut.click();
+  await execute.click();
+
+  const answer = operation.locator('.live-responses-table .response').first();
+  await answer.waitFor();
+  const status = (await answer.locator('.response-col_status').innerText()).trim();
+  assert.match(status, /^200\b/, await answer.innerText());
+  assert.match(await answer.innerText(), /"scopes"/);
+  assert.deepEqual(strangers, [], 'the page asked another origin');
+  assert.deepEqual(errors, [], 'the page threw');
+} finally {
+  if (SCREENSHOT) await page.screenshot({ path: SCREENSHOT });
+  await page.context().browser().close();
+}
+console.log('swagger: 200');

@@ -1,0 +1,48 @@
+//! A certificate authority of the test's own, with a certificate for `localhost` and `127.0.0.1`.
+
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+
+/// Paths of the PEM files: clients trust `ca`, servers show `certificate` and hold `key`.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificates {
+    pub(crate) ca: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Certificates {
+    /// Makes an authority and a server certificate for the names, and writes both into the folder.
+    pub(crate) fn write(folder: &Path, names: &[&str]) -> Self {
+        let mut ca = CertificateParams::new([]).unwrap();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.distinguished_name
+            .push(DnType::CommonName, "postroom test authority");
+        let ca_key = KeyPair::generate().unwrap();
+        let ca_certificate = ca.self_signed(&ca_key).unwrap();
+
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut server = CertificateParams::new(names).unwrap();
+        server
+            .distinguished_name
+            .push(DnType::CommonName, "postroom test server");
+        server
+            .extended_key_usages
+            .push(ExtendedKeyUsagePurpose::ServerAuth);
+        server.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().unwrap();
+        let certificate = server.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+
+        let write = |name: &str, text: String| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        Self {
+            ca: write("ca.pem", ca_certificate.pem()),
+            certificate: write("certificate.pem", certificate.pem()),
+            key: write("key.pem", key.serialize_pem()),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! A Dovecot of the test's own: IMAP, STARTTLS and IMAPS on free loopback ports, users and mail in a temporary folder.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::certificates::Certificates;
+
+/// The longest that a start or a stop may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A running Dovecot, which is killed with all its processes when this guard is dropped.
+///
+/// Its calls block the thread for some hundredths of a second.
+#[derive(Debug)]
+pub(crate) struct Dovecot {
+    // Before the folder, so that it is killed before its files go.
+    master: Option<Master>,
+    ports: (u16, u16),
+    certificates: Certificates,
+    folder: TempDir,
+}
+
+/// What a user logs in with.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password: String,
+}
+
+impl Dovecot {
+    /// The name that the certificate is for.
+    pub(crate) const HOST: &str = "localhost";
+
+    /// Starts a Dovecot without users.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("dovecot-").tempdir().unwrap();
+        for name in ["run", "mail", "users"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        // As root, Dovecot's processes and the mail belong to users of lesser rights.
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        if is_root(folder.path()) {
+            succeed(
+                Command::new("chown")
+                    .arg("dovecot:")
+                    .arg(folder.path().join("mail")),
+            );
+        }
+        let certificates = Certificates::write(folder.path(), &[Self::HOST, "127.0.0.1"]);
+        let mut started = Self {
+            master: None,
+            ports: (0, 0),
+            certificates,
+            folder,
+        };
+        // Another process can take a port between its choice and its use.
+        let failed = (0..5).map_while(|_| {
+            started.ports = free_ports();
+            started.try_start().err()
+        });
+        let last = failed.last();
+        assert!(
+            started.master.is_some(),
+            "Dovecot did not start: {}",
+            last.unwrap_or_default()
+        );
+        started
+    }
+
+    /// The plain port, which offers STARTTLS.
+    pub(crate) fn imap_port(&self) -> u16 {
+        self.ports.0
+    }
+
+    /// The port that is TLS from the first byte.
+    pub(crate) fn imaps_port(&self) -> u16 {
+        self.ports.1
+    }
+
+    /// The authority to trust: its certificate is for `localhost` and `127.0.0.1`.
+    pub(crate) fn ca_pem(&self) -> &Path {
+        &self.certificates.ca
+    }
+
+    /// Adds a user, or sets the password of one that is there; the password is `NAME's password`.
+    pub(crate) fn user(&self, name: &str) -> Credentials {
+        self.set_password(name, &format!("{name}'s password"))
+    }
+
+    /// Adds a user, or sets the password of one that is there; the old one is refused when this returns.
+    pub(crate) fn set_password(&self, name: &str, password: &str) -> Credentials {
+        let path = self.folder.path().join("users").join(name);
+        let before = fs::metadata(&path).and_then(|file| file.modified()).ok();
+        // Dovecot looks for a change once a second, and knows it by the second: so make it a later one, and wait for it.
+        let new = path.with_extension("new");
+        fs::write(&new, format!("{name}:{{PLAIN}}{password}\n")).unwrap();
+        if let Some(before) = before {
+            let file = fs::File::options().write(true).open(&new).unwrap();
+            file.set_modified(before + Duration::from_secs(1)).unwrap();
+        }
+        fs::rename(&new, &path).unwrap();
+        if before.is_some() && self.master.is_some() {
+            let asked = Instant::now();
+            while !self
+                .run_doveadm(&["auth", "test", name, password], b"")
+                .status
+                .success()
+            {
+                assert!(
+                    asked.elapsed() < DEADLINE,
+                    "the new password is not taken: {}",
+                    self.log()
+                );
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Credentials {
+            username: name.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
+    /// Runs `doveadm ARGUMENTS` against the running server and returns its output; panics with what it said when it fails.
+    pub(crate) fn doveadm(&self, arguments: &[&str]) -> String {
+        checked(
+            &format!("doveadm {arguments:?}"),
+            &self.run_doveadm(arguments, b""),
+        )
+    }
+
+    /// Puts a message into a user's folder (`INBOX`, `Sent`…), as the server's own delivery would.
+    pub(crate) fn save(&self, user: &str, folder: &str, message: &[u8]) {
+        checked(
+            "doveadm save",
+            &self.run_doveadm(&["save", "-u", user, "-m", folder], message),
+        );
+    }
+
+    /// Stops the server: its clients get a BYE and the ports are closed when this returns. The mail stays.
+    pub(crate) fn stop(&mut self) {
+        if let Some(master) = self.master.take() {
+            master.stop();
+        }
+    }
+
+    /// Kills the server as a power cut would: connections just end.
+    pub(crate) fn kill(&mut self) {
+        self.master = None;
+    }
+
+    /// Starts the server again on the same ports, after stopping it if it runs.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.try_start().unwrap();
+    }
+
+    /// What the server has logged, for the message of a failed assertion.
+    pub(crate) fn log(&self) -> String {
+        // A bad configuration is told on the standard error, before there is a log.
+        let read = |name| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        ["stderr", "dovecot.log"].map(read).concat()
+    }
+
+    fn run_doveadm(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = Command::new(program("doveadm"));
+        command
+            .arg("-c")
+            .arg(self.folder.path().join("dovecot.conf"))
+            .args(arguments);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that takes no input may have ended already.
+        let _unread = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    }
+
+    fn try_start(&mut self) -> Result<(), String> {
+        let greeting = format!("postroom test {}", Uuid::new_v4());
+        fs::write(
+            self.folder.path().join("dovecot.conf"),
+            self.configuration(&greeting),
+        )
+        .unwrap();
+        let mut command = Command::new(program("dovecot"));
+        command
+            .arg("-F")
+            .arg("-c")
+            .arg(self.folder.path().join("dovecot.conf"));
+        // A group of its own, so that all its processes can be killed at once.
+        command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.folder.path().join("stderr")).unwrap());
+        let mut master = Master(
+            command
+                .spawn()
+                .map_err(|error| format!("{error}: run `make test`"))?,
+        );
+        let started = Instant::now();
+        while started.elapsed() < DEADLINE {
+            if master.0.try_wait().unwrap().is_some() {
+                return Err(self.log());
+            }
+            if self.greets_with(&greeting) {
+                self.master = Some(master);
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(format!("no greeting in {DEADLINE:?}: {}", self.log()))
+    }
+
+    fn greets_with(&self, greeting: &str) -> bool {
+        let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.0)) else {
+            return false;
+        };
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).is_ok() && line.contains(greeting)
+    }
+
+    fn configuration(&self, greeting: &str) -> String {
+        let folder = self.folder.path();
+        let me = (identity("-un"), identity("-gn"));
+        // Dovecot's login processes refuse to run as root; without root there is only one user to run as.
+        let (internal, login) = if is_root(folder) {
+            (
+                ("dovecot".to_owned(), "dovecot".to_owned()),
+                "dovenull".to_owned(),
+            )
+        } else {
+            (me.clone(), me.0)
+        };
+        let values = [
+            ("$folder", folder.to_str().unwrap()),
+            ("$greeting", greeting),
+            ("$certificate", self.certificates.certificate.to_str().unwrap()),
+            ("$key", self.certificates.key.to_str().unwrap()),
+            ("$internal_user", &internal.0),
+            ("$internal_group", &internal.1),
+            ("$login_user", &login),
+            ("$mail_user", &internal.0),
+            ("$mail_group", &internal.1),
+            ("$imap_port", &self.ports.0.to_string()),
+            ("$imaps_port", &self.ports.1.to_string()),
+        ];
+        let version = match succeed(Command::new(program("dovecot")).arg("--version")) {
+            version if version.starts_with("2.3.") => include_str!("dovecot-2.3.conf"),
+            _ => include_str!("dovecot-2.4.conf"),
+        };
+        let template = [version, include_str!("dovecot.conf")].concat();
+        values
+            .iter()
+            .fold(template, |text, (name, value)| text.replace(name, value))
+    }
+}
+
+/// Dovecot's first process, whose id is that of the process group of all.
+#[derive(Debug)]
+struct Master(Child);
+
+impl Master {
+    /// Asks all processes to end, and waits until they have.
+    fn stop(mut self) {
+        succeed(Command::new("kill").args(["-TERM", &self.0.id().to_string()]));
+        let asked = Instant::now();
+        while self.0.try_wait().unwrap().is_none() && asked.elapsed() < DEADLINE {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        // Those of its processes that outlive a stop are in its group still.
+        let group = format!("-{}", self.0.id());
+        let _none_left = Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .stderr(Stdio::null())
+            .status();
+        let _reaped_already = self.0.wait();
+    }
+}
+
+/// Two ports that are free now, and are not given to this process again while it chooses.
+fn free_ports() -> (u16, u16) {
+    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let [first, second] = listeners.map(|listener| listener.local_addr().unwrap().port());
+    (first, second)
+}
+
+/// The program, also where the folder for administrators' programs is not on the path.
+fn program(name: &str) -> PathBuf {
+    let installed = ["/usr/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(name));
+    installed
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| name.into())
+}
+
+/// Whether this process runs as root, told by who owns a folder that it made.
+fn is_root(folder: &Path) -> bool {
+    fs::metadata(folder).unwrap().uid() == 0
+}
+
+fn identity(option: &str) -> String {
+    succeed(Command::new("id").arg(option)).trim_end().to_owned()
+}
+
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    checked(&format!("{command:?}"), &output)
+}
+
+fn checked(what: &str, output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{what}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Connects and sends the lines one by one, each after the answer to the one before; returns the last answer.
+    fn converse(server: &Dovecot, lines: &[&str]) -> String {
+        let mut stream = TcpStream::connect((Dovecot::HOST, server.imap_port())).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut answers = BufReader::new(stream.try_clone().unwrap());
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        for line in lines {
+            stream.write_all(format!("a {line}\r\n").as_bytes()).unwrap();
+            answer.clear();
+            while !answer.lines().any(|line| line.starts_with("a ")) {
+                assert_ne!(
+                    answers.read_line(&mut answer).unwrap(),
+                    0,
+                    "{answer}\n{}",
+                    server.log()
+                );
+            }
+        }
+        answer
+    }
+
+    #[test]
+    fn dovecot_serves_users_and_survives_a_restart() {
+        let mut server = Dovecot::start();
+        assert!(
+            fs::read_to_string(server.ca_pem())
+                .unwrap()
+                .contains("BEGIN CERTIFICATE")
+        );
+        assert_ne!(server.imap_port(), server.imaps_port());
+        let anna = server.user("anna");
+        server.save("anna", "INBOX", b"Subject: one\r\n\r\ntext\r\n");
+        let login = format!("LOGIN {} \"{}\"", anna.username, anna.password);
+        assert!(
+            server
+                .doveadm(&["mailbox", "status", "-u", "anna", "messages", "INBOX"])
+                .contains("messages=1")
+        );
+        let listed = converse(&server, &[&login, "LIST (SPECIAL-USE) \"\" *"]);
+        for use_ in ["\\Sent", "\\Drafts", "\\Trash", "\\Junk", "\\Archive"] {
+            assert!(listed.contains(use_), "{listed}");
+        }
+        server.set_password("anna", "another");
+        assert!(converse(&server, &[&login]).starts_with("a NO [AUTHENTICATIONFAILED]"));
+
+        server.restart();
+        let status = converse(&server, &["LOGIN anna another", "STATUS INBOX (MESSAGES)"]);
+        assert!(status.contains("MESSAGES 1"), "{status}");
+        server.stop();
+        assert!(TcpStream::connect((Dovecot::HOST, server.imap_port())).is_err());
+        server.restart();
+        server.kill();
+        assert!(TcpStream::connect((Dovecot::HOST, server.imap_port())).is_err());
+    }
+}

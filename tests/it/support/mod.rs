@@ -1,0 +1,8 @@
+//! The servers and tools that the tests run against: started here, each torn down by its guard.
+//!
+//! What checks a feature must not live here, nor a mock of something that can be run for real.
+
+pub(crate) mod certificates;
+pub(crate) mod dovecot;
+pub(crate) mod postgres;
+pub(crate) mod tooling;

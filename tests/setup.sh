@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Installs what is missing. `setup.sh build`: a C compiler. `setup.sh test`: all that the tests need as well: PostgreSQL,
+# Dovecot, Chromium and Python from Debian's packages, cargo-nextest, and pinned node and Python tools in target/tooling.
+# `setup.sh deny`: cargo-deny. What is already there is left as it is.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin # where Dovecot is
+
+tooling=target/tooling
+nextest_version=0.9.143
+deny_version=0.20.2
+chromium_version=153.0.0 # of the npm package @sparticuz/chromium, for systems whose packages have no Chromium
+
+fail() {
+  printf 'postroom: %s\n' "$*" >&2
+  exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# debian or ubuntu where the system is one of them or made from one; else nothing.
+distribution() {
+  local like
+  like=$(sed -nE 's/^ID(_LIKE)?=//p' /etc/os-release 2>/dev/null | tr -d '"' | tr '\n' ' ')
+  case " $like " in
+    *' ubuntu '*) echo ubuntu ;;
+    *' debian '*) echo debian ;;
+  esac
+}
+
+# Installs the named packages. Their own services are neither started nor enabled: the tests start servers of their own.
+install_packages() {
+  local sudo=() policy=/usr/sbin/policy-rc.d own_policy='' status=0
+  if [ -z "$(distribution)" ] || ! has apt-get; then
+    fail "needs the programs of these Debian packages: $*. Only Debian and Ubuntu are set up by themselves:" \
+      "install them in your system's way, then run the command again."
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    has sudo || fail "needs these packages: $*. Run the command as root, or install sudo."
+    sudo=(sudo)
+  fi
+  echo "Installing $*"
+  if [ ! -e $policy ]; then
+    own_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee $policy >/dev/null
+    "${sudo[@]}" chmod 755 $policy
+  fi
+  mkdir -p target
+  {
+    "${sudo[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 &&
+      "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q -o DPkg::Lock::Timeout=300 \
+        --no-install-recommends "$@"
+  } >target/apt.log 2>&1 </dev/null || status=$?
+  [ -z "$own_policy" ] || "${sudo[@]}" rm -f $policy
+  [ "$status" -eq 0 ] || fail "apt-get could not install $*: $(tail -n 20 target/apt.log)"
+  if [ -d /run/systemd/system ]; then
+    case " $* " in *' postgresql '*) "${sudo[@]}" systemctl disable --quiet postgresql ;; esac
+    case " $* " in *' dovecot-imapd '*) "${sudo[@]}" systemctl disable --quiet dovecot ;; esac
+  fi
+}
+
+check_rust() {
+  has cargo || fail "needs a Rust toolchain (1.90 or newer) with cargo, rustfmt and clippy: install one with rustup."
+}
+
+check_dovecot() {
+  case "$(dovecot --version)" in
+    2.3.* | 2.4.*) ;;
+    *) fail "the tests are written for Dovecot 2.3 and 2.4; found $(dovecot --version)." ;;
+  esac
+}
+
+# cargo_tool NAME VERSION: builds a cargo tool from source, when it is missing.
+cargo_tool() {
+  has "$1" || has "${CARGO_HOME:-$HOME/.cargo}/bin/$1" || {
+    echo "Building $1, once; this takes some minutes"
+    cargo install --quiet --locked --version "$2" "$1"
+  }
+}
+
+# The system's Chromium, or nothing.
+chromium() { command -v chromium || command -v google-chrome || command -v google-chrome-stable || true; }
+
+system_packages() {
+  local missing=()
+  has cc || missing+=(build-essential)
+  if [ "$1" = test ]; then
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+    has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+    { has dovecot && compgen -G '/usr/lib*/dovecot/imap-login' >/dev/null; } || missing+=(dovecot-imapd)
+    { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3 python3-venv)
+    if [ -z "$(chromium)" ]; then
+      # Ubuntu's own is a snap, which does not run in a container: see npm_tools.
+      if [ "$(distribution)" != ubuntu ]; then
+        missing+=(chromium)
+      elif ! compgen -G '/usr/lib/*/libnss3.so' >/dev/null; then
+        missing+=(libnss3)
+      fi
+    fi
+  fi
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+}
+
+# A virtual environment with node, npm, mypy and the Python client generator, at the versions of requirements.txt.
+python_tools() {
+  cmp -s tests/requirements.txt $tooling/requirements.txt && return
+  echo 'Installing the Python tools of the tests'
+  rm -rf $tooling/venv
+  python3 -m venv $tooling/venv
+  $tooling/venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+  cp tests/requirements.txt $tooling/
+}
+
+# npm NAME ARGUMENT…: npm in target/tooling/NAME, by the node of the virtual environment.
+npm() {
+  local bin=$PWD/$tooling/venv/bin
+  export NODE_USE_SYSTEM_CA=1 # that of a company's proxy, where there is one
+  (cd "$tooling/$1" && shift && PATH=$bin:$PATH command npm --no-audit --no-fund --loglevel=error "$@")
+}
+
+# npm_tools NAME SOURCE: the npm packages of SOURCE's lock file in target/tooling/NAME.
+npm_tools() {
+  cmp -s "$2/package-lock.json" "$tooling/$1/node_modules/.installed" && return
+  echo "Installing the npm packages of $2"
+  mkdir -p "$tooling/$1"
+  cp "$2/package.json" "$2/package-lock.json" "$2/.npmrc" "$tooling/$1/"
+  npm "$1" ci
+  if [ "$1" = browser ] && [ -z "$(chromium)" ]; then
+    npm "$1" install --no-save "@sparticuz/chromium@$chromium_version"
+  fi
+  cp "$2/package-lock.json" "$tooling/$1/node_modules/.installed"
+}
+
+case "${1:-}" in
+  build)
+    check_rust
+    system_packages build
+    ;;
+  test)
+    check_rust
+    system_packages test
+    check_dovecot
+    mkdir -p $tooling
+    python_tools
+    npm_tools browser tests/browser
+    npm_tools typescript openapi/smoke/typescript
+    cargo_tool cargo-nextest $nextest_version
+    ;;
+  deny)
+    check_rust
+    system_packages build
+    cargo_tool cargo-deny $deny_version
+    ;;
+  *)
+    fail "usage: tests/setup.sh build|test|deny"
+    ;;
+esac
