@@ -30,7 +30,7 @@ distribution() {
 
 # Installs the named packages. Their own services are neither started nor enabled: the tests start servers of their own.
 install_packages() {
-  local sudo=() policy=/usr/sbin/policy-rc.d own_policy='' status=0
+  local sudo=() policy=/usr/sbin/policy-rc.d status=0
   if [ -z "$(distribution)" ] || ! has apt-get; then
     fail "needs the programs of these Debian packages: $*. Only Debian and Ubuntu are set up by themselves:" \
       "install them in your system's way, then run the command again."
@@ -41,7 +41,8 @@ install_packages() {
   fi
   echo "Installing $*"
   if [ ! -e $policy ]; then
-    own_policy=yes
+    # shellcheck disable=SC2064 # as it is now
+    trap "${sudo[*]} rm -f $policy" EXIT
     printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee $policy >/dev/null
     "${sudo[@]}" chmod 755 $policy
   fi
@@ -51,11 +52,11 @@ install_packages() {
       "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q -o DPkg::Lock::Timeout=300 \
         --no-install-recommends "$@"
   } >target/apt.log 2>&1 </dev/null || status=$?
-  [ -z "$own_policy" ] || "${sudo[@]}" rm -f $policy
   [ "$status" -eq 0 ] || fail "apt-get could not install $*: $(tail -n 20 target/apt.log)"
+  [ -z "$(trap -p EXIT)" ] || { "${sudo[@]}" rm -f $policy && trap - EXIT; }
   if [ -d /run/systemd/system ]; then
-    case " $* " in *' postgresql '*) "${sudo[@]}" systemctl disable --quiet postgresql ;; esac
-    case " $* " in *' dovecot-imapd '*) "${sudo[@]}" systemctl disable --quiet dovecot ;; esac
+    case " $* " in *' postgresql '*) "${sudo[@]}" systemctl disable --quiet postgresql || true ;; esac
+    case " $* " in *' dovecot-imapd '*) "${sudo[@]}" systemctl disable --quiet dovecot || true ;; esac
   fi
 }
 
@@ -78,8 +79,8 @@ cargo_tool() {
   }
 }
 
-# The system's Chromium, or nothing.
-chromium() { command -v chromium || command -v google-chrome || command -v google-chrome-stable || true; }
+# The system's Chromium, or nothing; swagger.mjs looks in the same places.
+find_chromium() { compgen -G '/usr/bin/chromium' || compgen -G '/usr/bin/google-chrome' || true; }
 
 system_packages() {
   local missing=()
@@ -89,12 +90,13 @@ system_packages() {
     has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
     { has dovecot && compgen -G '/usr/lib*/dovecot/imap-login' >/dev/null; } || missing+=(dovecot-imapd)
     { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3 python3-venv)
-    if [ -z "$(chromium)" ]; then
+    if [ -z "$(find_chromium)" ]; then
       # Ubuntu's own is a snap, which does not run in a container: see npm_tools.
       if [ "$(distribution)" != ubuntu ]; then
         missing+=(chromium)
-      elif ! compgen -G '/usr/lib/*/libnss3.so' >/dev/null; then
-        missing+=(libnss3)
+      else
+        [ -e /etc/fonts/fonts.conf ] || missing+=(fontconfig-config)
+        compgen -G '/usr/lib/*/libnss3.so' >/dev/null || missing+=(libnss3)
       fi
     fi
   fi
@@ -125,7 +127,7 @@ npm_tools() {
   mkdir -p "$tooling/$1"
   cp "$2/package.json" "$2/package-lock.json" "$2/.npmrc" "$tooling/$1/"
   npm "$1" ci
-  if [ "$1" = browser ] && [ -z "$(chromium)" ]; then
+  if [ "$1" = browser ] && [ -z "$(find_chromium)" ]; then
     npm "$1" install --no-save "@sparticuz/chromium@$chromium_version"
   fi
   cp "$2/package-lock.json" "$tooling/$1/node_modules/.installed"

@@ -1,6 +1,5 @@
 //! Each setting: what is taken, and the sentence that refuses the rest.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use clap::Parser;
 

@@ -112,7 +112,6 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use chrono::DateTime;
 
     use super::*;

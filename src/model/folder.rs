@@ -110,3 +110,23 @@ pub struct Folder {
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
 }
+
+/// A placement as a pass over a folder compares it with the server's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The UID.
+    pub uid: i64,
+    /// The message.
+    pub message_id: Uuid,
+    /// Its flags, sorted.
+    pub flags: Vec<String>,
+}
+
+/// Flags that changed on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagUpdate {
+    /// The UID.
+    pub uid: i64,
+    /// Its flags now, sorted.
+    pub flags: Vec<String>,
+}

@@ -139,7 +139,6 @@ pub struct NewApiKey {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use super::*;
 
     #[test]

@@ -186,6 +186,36 @@ pub struct Parsed {
     pub attachments: Vec<ParsedAttachment>,
 }
 
+/// What follows from where the copies of a message lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// The folders, each once, in the order of their ids.
+    pub folder_ids: Vec<Uuid>,
+    /// The union of the copies' flags, sorted.
+    pub flags: Vec<String>,
+    /// True until one copy is `\Seen`.
+    pub unread: bool,
+    /// False for the owner's own message, and for one that lies only in `\Sent` or `\Drafts`.
+    pub incoming: bool,
+}
+
+impl Presence {
+    /// Joins the copies, each given by its folder, whether that folder holds what the owner wrote, and its flags.
+    pub fn of<'c>(own: bool, copies: impl IntoIterator<Item = (Uuid, bool, &'c [String])>) -> Self {
+        let mut folders = std::collections::BTreeSet::new();
+        let mut flags = std::collections::BTreeSet::new();
+        let mut elsewhere = false;
+        for (folder, outgoing, copy_flags) in copies {
+            folders.insert(folder);
+            flags.extend(copy_flags.iter().cloned());
+            elsewhere |= !outgoing;
+        }
+        let unread = !flags.iter().any(|flag| flag.eq_ignore_ascii_case(self::flag::SEEN));
+        let incoming = !own && (elsewhere || folders.is_empty());
+        Self { folder_ids: folders.into_iter().collect(), flags: flags.into_iter().collect(), unread, incoming }
+    }
+}
+
 /// A thread: the messages that answer one another, within one mailbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thread {

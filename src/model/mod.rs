@@ -8,6 +8,7 @@ pub mod error;
 pub mod folder;
 pub mod id;
 pub mod key;
+pub mod lease;
 pub mod mailbox;
 pub mod member;
 pub mod message;

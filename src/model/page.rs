@@ -107,7 +107,6 @@ impl<T> Page<T> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use super::*;
 
     #[test]

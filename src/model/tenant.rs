@@ -241,7 +241,6 @@ fn merge_patch(target: &mut Value, patch: Value) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use serde_json::json;
 
     use super::*;

@@ -133,15 +133,21 @@ fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> Result<(String, b
             Ok((text, false))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut options = OpenOptions::new();
-            options.create_new(true).write(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             let text = make();
-            let mut file = options.open(path).map_err(failed)?;
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            write_secret(path, &text)?;
             Ok((text, true))
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Writes a secret's file with mode 600, in place of what was there.
+pub fn write_secret(path: &Path, text: &str) -> Result<()> {
+    let failed = |error: std::io::Error| start_error(&format!("{} cannot be written", path.display()), &error);
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }

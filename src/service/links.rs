@@ -73,7 +73,6 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use super::*;
 
     #[test]

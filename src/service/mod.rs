@@ -8,6 +8,7 @@ pub mod attachments;
 pub mod auth;
 pub mod bootstrap;
 pub mod keys;
+pub mod leases;
 pub mod limits;
 pub mod links;
 pub mod mailboxes;

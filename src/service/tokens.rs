@@ -139,7 +139,6 @@ pub fn create(app: &App, caller: &Caller, scopes: Option<ScopeSet>) -> Result<To
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use chrono::TimeDelta;
 
     use super::*;

@@ -148,7 +148,6 @@ fn open(key: &Key, sealed: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Ve
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use super::*;
 
     fn place(tenant: u128, row: u128) -> Place {

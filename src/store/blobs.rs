@@ -39,6 +39,16 @@ impl Blobs {
         self.store.get_range(&self.path(tenant, sha256), range).await.map_err(Error::internal)
     }
 
+    /// Writes a small object, reads it back and removes it.
+    pub async fn check(&self) -> Result<()> {
+        let path = Path::from_iter([self.prefix.as_str(), "check"].into_iter().filter(|part| !part.is_empty()));
+        let bytes = Bytes::from_static(b"postroom");
+        self.store.put(&path, PutPayload::from(bytes.clone())).await.map_err(Error::internal)?;
+        let read = self.store.get(&path).await.map_err(Error::internal)?.bytes().await.map_err(Error::internal)?;
+        self.store.delete(&path).await.map_err(Error::internal)?;
+        if read == bytes { Ok(()) } else { Err(Error::internal("an object read back is not what was written")) }
+    }
+
     fn path(&self, tenant: TenantId, sha256: &[u8; 32]) -> Path {
         let name: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         let folder = name.get(..2).unwrap_or_default().to_owned();

@@ -136,4 +136,15 @@ impl Conn {
     pub async fn revoke_key(&mut self, tenant: TenantId, id: Uuid, now: DateTime<Utc>) -> Result<bool> {
         on!(self, keys::revoke(tenant, id, now))
     }
+
+    /// Gives a live key another secret; false when it is unknown or revoked.
+    pub async fn rotate_key(
+        &mut self,
+        tenant: TenantId,
+        id: Uuid,
+        lookup: &str,
+        hash: &KeyHash,
+    ) -> Result<bool> {
+        on!(self, keys::rotate(tenant, id, lookup, hash))
+    }
 }

@@ -4,24 +4,16 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::{Conn, on, types::Id};
-use crate::model::{Result, caller::Visibility, id::TenantId, mailbox::Mailbox};
+use crate::model::{
+    Result,
+    caller::Visibility,
+    id::TenantId,
+    lease::{Fence, Lease},
+    mailbox::Mailbox,
+};
 
 /// How long a lease lasts without renewal, in seconds.
 pub const LEASE_SECONDS: i64 = 30;
-
-/// A mailbox that this node syncs, and the epoch under which it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Lease {
-    /// The mailbox's tenant.
-    pub tenant: TenantId,
-    /// The mailbox.
-    pub mailbox: Uuid,
-    /// The epoch that every write must name.
-    pub epoch: i64,
-}
-
-/// What a write of a sync must name.
-pub type Fence = Lease;
 
 /// A row of `mailbox_leases`.
 #[derive(Queryable)]

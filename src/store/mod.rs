@@ -30,10 +30,9 @@ use std::{future::Future, path::PathBuf, pin::Pin};
 pub use self::{
     blobs::Blobs,
     keys::Credential,
-    leases::{Fence, Lease},
     mailboxes::SealedLogin,
     messages::{MessageInsert, StoredRaw},
-    placements::{FlagUpdate, PlacementRow, Seen},
+    placements::PlacementRow,
     search::{IndexJob, Words},
     threads::ThreadRef,
 };

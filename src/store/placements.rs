@@ -4,7 +4,11 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::{Conn, on, schema::placements, types::Id, unreadable};
-use crate::model::{Error, Result, id::TenantId};
+use crate::model::{
+    Error, Result,
+    folder::{FlagUpdate, Seen},
+    id::TenantId,
+};
 
 /// How many ids one statement names at most; SQLite takes 32,766 values, PostgreSQL 65,535.
 pub(crate) const CHUNK: usize = 1_000;
@@ -34,26 +38,6 @@ pub struct PlacementRow {
     /// The message.
     pub message_id: Uuid,
     /// Its flags there, sorted.
-    pub flags: Vec<String>,
-}
-
-/// A placement as a pass over a folder compares it with the server's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// The UID.
-    pub uid: i64,
-    /// The message.
-    pub message_id: Uuid,
-    /// Its flags, sorted.
-    pub flags: Vec<String>,
-}
-
-/// Flags that changed on the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlagUpdate {
-    /// The UID.
-    pub uid: i64,
-    /// Its flags now, sorted.
     pub flags: Vec<String>,
 }
 
@@ -193,13 +177,8 @@ impl Conn {
         Ok(rows.into_iter().map(Uuid::from).collect())
     }
 
-    /// How many placements a folder's generation has.
-    pub async fn count_placements(
-        &mut self,
-        tenant: TenantId,
-        folder: Uuid,
-        uid_validity: i64,
-    ) -> Result<i64> {
-        on!(self, placements::count(tenant, folder, uid_validity))
+    /// True when a folder has placements of another generation.
+    pub async fn has_stale_placements(&mut self, tenant: TenantId, folder: Uuid, current: i64) -> Result<bool> {
+        on!(self, placements::has_stale(tenant, folder, current))
     }
 }

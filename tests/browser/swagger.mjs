@@ -14,7 +14,7 @@ async function browser() {
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync',
   ];
-  const installed = ['/usr/bin/chromium', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable'].find(existsSync);
+  const installed = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync);
   const executablePath = installed ?? (await (await import('@sparticuz/chromium')).default.executablePath());
   return chromium.launch({ executablePath, args, headless: true, timeout: 60_000 });
 }

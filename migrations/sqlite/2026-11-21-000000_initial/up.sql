@@ -323,5 +323,5 @@ CREATE TABLE search_documents (
 ) STRICT;
 CREATE VIRTUAL TABLE search_words USING fts5 (
     tenant, subject, participants, body,
-    content = '', contentless_delete = 1, tokenize = 'unicode61'
+    content = '', contentless_delete = 1, tokenize = 'ascii'
 );

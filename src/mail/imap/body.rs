@@ -300,3 +300,83 @@ impl Writer {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(spooler: &mut Spooler, section: Section, bytes: &[u8]) {
+        spooler.begin(section, bytes.len() as u64).unwrap();
+        for chunk in bytes.chunks(3) {
+            spooler.chunk(chunk).unwrap();
+        }
+        spooler.end().unwrap();
+    }
+
+    #[test]
+    fn small_bodies_stay_in_memory_and_large_ones_go_to_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = BodyLimits {
+            max_bytes: 20,
+            memory_bytes: 5,
+            spool_dir: Some(folder.path().into()),
+        };
+        let mut spooler = Spooler::bodies(limits);
+        for (bytes, in_memory) in [(&b"12345"[..], true), (b"123456", false), (b"", true)] {
+            spooler.clear();
+            stream(&mut spooler, Section::Full, bytes);
+            let Some(Body::Stored(mut body)) = spooler.take_body(0) else {
+                panic!()
+            };
+            assert_eq!(matches!(body.content, Content::Memory(_)), in_memory);
+            assert_eq!(*body.sha256(), <[u8; 32]>::from(Sha256::digest(bytes)));
+            let mut read = Vec::new();
+            body.reader().unwrap().read_to_end(&mut read).unwrap();
+            assert_eq!((read.as_slice(), body.is_empty()), (bytes, bytes.is_empty()));
+        }
+        spooler.clear();
+        stream(&mut spooler, Section::Full, &[0; 21]);
+        assert!(matches!(spooler.take_body(0), Some(Body::TooLarge { size: 21 })));
+        assert!(matches!(
+            spooler.inline(&[0; 21]),
+            Ok(Body::TooLarge { size: 21 })
+        ));
+    }
+
+    #[test]
+    fn only_the_first_body_and_header_are_kept_and_only_when_asked_for() {
+        let mut spooler = Spooler {
+            header_bytes: 4,
+            ..Spooler::bodies(BodyLimits::default())
+        };
+        for (section, bytes) in [
+            (Section::Other, b"part 0"),
+            (Section::Header, b"header"),
+            (Section::Full, b"body 2"),
+            (Section::Header, b"second"),
+            (Section::Full, b"body 4"),
+        ] {
+            stream(&mut spooler, section, bytes);
+        }
+        assert!(spooler.take_body(4).is_none() && spooler.take_header(3).is_none());
+        assert_eq!(spooler.take_header(1).as_deref(), Some(&b"head"[..]));
+        assert!(matches!(spooler.take_body(2), Some(Body::Stored(body)) if body.len() == 6));
+        let mut none = Spooler::none();
+        stream(&mut none, Section::Full, b"x");
+        stream(&mut none, Section::Header, b"x");
+        assert!(none.take_body(0).is_none() && none.take_header(1).is_none());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let limits = BodyLimits {
+            memory_bytes: 0,
+            spool_dir: Some("/nowhere".into()),
+            ..BodyLimits::default()
+        };
+        assert!(matches!(
+            Spooler::bodies(limits).begin(Section::Full, 1),
+            Err(Error::Spool(_))
+        ));
+    }
+}

@@ -106,6 +106,8 @@ pub(super) struct Connection {
     pub(super) capabilities: Capabilities,
     pub(super) pending: Pending,
     pub(super) timeouts: Timeouts,
+    /// The folder that is open has mod-sequences; one that has none refuses to be asked for them.
+    pub(super) modseq: bool,
     /// `ENABLE QRESYNC` was answered with it.
     pub(super) qresync: bool,
 }
@@ -123,6 +125,7 @@ impl Connection {
             capabilities: Capabilities::default(),
             pending: Pending::default(),
             timeouts,
+            modseq: false,
             qresync: false,
         }
     }

@@ -110,7 +110,9 @@ impl Dialer {
 
     /// Waits for one of the host's ten places.
     pub(super) async fn permit(&self, host: &str) -> Result<Permit, Error> {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        // By the host that is meant, however it is spelled.
+        let host = egress::parse_host(host)?.to_string();
+        let host = host.trim_end_matches('.').to_owned();
         let mut place = {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
             if hosts.len() >= MAX_HOSTS && !hosts.contains_key(&host) {

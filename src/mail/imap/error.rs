@@ -2,11 +2,15 @@
 
 use std::{fmt, io, time::Duration};
 
+use zeroize::Zeroizing;
+
 use super::frame::FrameError;
 use crate::mail::egress::EgressError;
 
 /// The longest server text that is kept, in characters.
 const MAX_TEXT: usize = 300;
+/// The longest response code that is kept, in characters.
+const MAX_CODE: usize = 64;
 /// The longest back-off that a server's text can ask for.
 const MAX_HINT: Duration = Duration::from_secs(60 * 60);
 
@@ -43,6 +47,11 @@ impl fmt::Display for Phase {
     }
 }
 
+/// The characters of a text that may be shown.
+fn shown(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|character| !character.is_control())
+}
+
 /// What a server said: its response code in upper case, and its text without control characters, cut to 300 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
@@ -53,36 +62,34 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(code: Option<String>, text: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(text);
-        let text = text
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(MAX_TEXT)
-            .collect();
-        Self { code, text }
+    pub(super) fn new(code: Option<&str>, text: &[u8]) -> Self {
+        let code = code.map(|code| {
+            code.chars()
+                .filter(char::is_ascii_graphic)
+                .take(MAX_CODE)
+                .collect()
+        });
+        Self {
+            code,
+            text: shown(&String::from_utf8_lossy(text)).take(MAX_TEXT).collect(),
+        }
     }
 
     /// The same answer with what must not be shown replaced, should the server repeat it.
     pub(super) fn without(mut self, secrets: &[&str]) -> Self {
-        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-            self.text = self.text.replace(secret, "***");
-            // A secret that was cut with the text is still a piece of one.
-            let cut = (4..secret.len())
-                .rev()
-                .filter_map(|end| secret.get(..end))
-                .find(|head| self.text.ends_with(head));
-            if let Some(head) = cut {
-                let kept = self.text.len() - head.len();
-                self.text.truncate(kept);
+        for secret in secrets {
+            let secret = Zeroizing::new(shown(secret).collect::<String>());
+            if secret.is_empty() {
+                continue;
             }
-        }
-        if self
-            .code
-            .as_ref()
-            .is_some_and(|code| secrets.iter().any(|secret| code.eq_ignore_ascii_case(secret)))
-        {
-            self.code = None;
+            self.text = self.text.replace(secret.as_str(), "***");
+            // A secret that was cut with the text is still a piece of one.
+            let mut heads = (4..secret.len()).rev().filter_map(|end| secret.get(..end));
+            if let Some(head) = heads.find(|head| self.text.ends_with(head)) {
+                self.text.truncate(self.text.len() - head.len());
+            }
+            let upper = Zeroizing::new(secret.to_ascii_uppercase());
+            self.code = self.code.take_if(|code| !code.contains(upper.as_str()));
         }
         self
     }
@@ -379,101 +386,4 @@ fn hint(answer: &Answer) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(code: &str, text: &str) -> Answer {
-        Answer::new((!code.is_empty()).then(|| code.to_owned()), text.as_bytes())
-    }
-
-    #[test]
-    fn refusals_of_a_login_as_providers_write_them() {
-        for (code, text) in [
-            ("AUTHENTICATIONFAILED", "Invalid credentials (Failure)"),
-            ("AUTHENTICATIONFAILED", "please try again later"),
-            ("EXPIRED", "password has expired"),
-            ("AUTHORIZATIONFAILED", "no"),
-            (
-                "ALERT",
-                "Application-specific password required: https://support.google.com/x (Failure)",
-            ),
-            ("", "AUTHENTICATE failed."),
-            ("", "LOGIN failed."),
-        ] {
-            let error = Error::login_refused(answer(code, text));
-            assert_eq!(error.class(), FailureClass::Credentials, "{code} {text}");
-        }
-        for (code, text) in [
-            ("UNAVAILABLE", "Temporary authentication failure."),
-            ("LIMIT", "LOGIN Rate limit hit."),
-            ("INUSE", "mailbox locked"),
-            ("ALERT", "Too many simultaneous connections. (Failure)"),
-            ("", "User is authenticated but not connected."),
-            ("", "Service unavailable"),
-        ] {
-            let error = Error::login_refused(answer(code, text));
-            assert_eq!(
-                error.class(),
-                FailureClass::Transient { retry_after: None },
-                "{code} {text}"
-            );
-        }
-        let asked = Error::login_refused(answer("CONTACTADMIN", "call us"));
-        assert_eq!(asked.class(), FailureClass::Permanent);
-    }
-
-    #[test]
-    fn a_suggested_back_off_is_read() {
-        for (text, millis) in [
-            (
-                "Request is throttled. Suggested Backoff Time: 297499 milliseconds",
-                Some(297_499),
-            ),
-            ("Too many logins, try again in 30 seconds", Some(30_000)),
-            ("wait 5 minutes", Some(300_000)),
-            ("retry after 90s", Some(90_000)),
-            ("wait 99999999999999999 hours", Some(3_600_000)),
-            ("20 seconds have passed", None),
-            ("try again later", None),
-            ("try again, error 42", None),
-        ] {
-            let error = Error::Bye(answer("", text));
-            let retry_after = millis.map(Duration::from_millis);
-            assert_eq!(error.class(), FailureClass::Transient { retry_after }, "{text}");
-        }
-    }
-
-    #[test]
-    fn refused_commands_are_told_apart() {
-        let no = |code, text| {
-            Error::No {
-                command: "SELECT",
-                answer: answer(code, text),
-            }
-            .class()
-        };
-        let bad = |text| {
-            Error::Bad {
-                command: "SELECT",
-                answer: answer("", text),
-            }
-            .class()
-        };
-        assert_eq!(no("NONEXISTENT", "no such folder"), FailureClass::Permanent);
-        assert_eq!(no("", "failed"), FailureClass::Transient { retry_after: None });
-        assert_eq!(bad("parse error"), FailureClass::Permanent);
-        assert_eq!(
-            bad("User is authenticated but not connected."),
-            FailureClass::Transient { retry_after: None }
-        );
-    }
-
-    #[test]
-    fn a_repeated_secret_is_not_shown() {
-        let said = answer("", "no such user hunter2secret, hunter2").without(&["hunter2secret"]);
-        assert_eq!(said.text, "no such user ***, ");
-        let said = answer("", "a\r\nb\u{7}c").without(&[""]);
-        assert_eq!(said.text, "abc");
-        assert_eq!(answer("", &"x".repeat(1_000)).text.len(), MAX_TEXT);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Reading messages: rows, headers and whole messages (RFC 9051, section 6.4.5), and searches for UIDs.
+//! Reading messages: rows, headers and whole messages (RFC 9051, section 6.4.5).
 
 use std::{collections::BTreeMap, vec};
 
@@ -10,7 +10,6 @@ use super::{
     error::{Error, ProtocolError},
     response::Response,
     row::{FetchRow, Part, RawRow},
-    select::Selected,
     session::{Budget, Session},
     set::UidSet,
 };
@@ -33,7 +32,7 @@ pub enum MessageIds {
 /// What to ask of each message besides its UID, flags, date and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FetchItems {
-    /// `MODSEQ`
+    /// `MODSEQ`; left out by itself for a folder that has none (RFC 7162, section 3.1.2.2)
     pub modseq: bool,
     /// Identifiers.
     pub ids: MessageIds,
@@ -42,9 +41,8 @@ pub struct FetchItems {
 }
 
 impl FetchItems {
-    /// What this server offers for the folder that was opened, without header fields. A folder without mod-sequences must
-    /// not be asked for them (RFC 7162, section 3.1.2.2).
-    pub fn offered(capabilities: &Capabilities, selected: &Selected) -> Self {
+    /// What this server offers, without header fields.
+    pub fn offered(capabilities: &Capabilities) -> Self {
         let ids = if capabilities.has("X-GM-EXT-1") {
             MessageIds::Gmail
         } else if capabilities.has("OBJECTID") {
@@ -53,14 +51,18 @@ impl FetchItems {
             MessageIds::None
         };
         Self {
-            modseq: capabilities.has_condstore() && selected.highest_modseq.is_some(),
+            modseq: capabilities.has_condstore(),
             ids,
             header_fields: false,
         }
     }
 
-    fn text(self, part: &str) -> String {
-        let modseq = if self.modseq { " MODSEQ" } else { "" };
+    fn text(self, part: &str, connection: &Connection) -> String {
+        let modseq = if self.modseq && connection.modseq {
+            " MODSEQ"
+        } else {
+            ""
+        };
         let ids = match self.ids {
             MessageIds::None => "",
             MessageIds::Gmail => " X-GM-MSGID X-GM-THRID X-GM-LABELS",
@@ -105,7 +107,10 @@ impl Session {
     /// The answer is kept in memory, up to 32 MiB: ask for at most some thousand messages at a time.
     pub async fn fetch_metadata(&mut self, uids: &UidSet, items: FetchItems) -> Result<Vec<FetchRow>, Error> {
         let header = if items.header_fields { MAX_FIELDS } else { 0 };
-        Ok(self.rows(uids, &items.text(""), "", header).await?.0)
+        Ok(self
+            .rows(uids, &items.text("", &self.connection), "", header)
+            .await?
+            .0)
     }
 
     /// Rows with the whole header of each message, cut at `max_bytes`.
@@ -116,7 +121,12 @@ impl Session {
         max_bytes: usize,
     ) -> Result<Vec<FetchRow>, Error> {
         Ok(self
-            .rows(uids, &items.text(" BODY.PEEK[HEADER]"), "", max_bytes)
+            .rows(
+                uids,
+                &items.text(" BODY.PEEK[HEADER]", &self.connection),
+                "",
+                max_bytes,
+            )
             .await?
             .0)
     }
@@ -156,10 +166,11 @@ impl Session {
 
     /// Whole messages (`BODY.PEEK[]`), one at a time. Nothing is sent before the first [`Fetch::next`].
     pub fn fetch_bodies(&mut self, uids: &UidSet, items: FetchItems, limits: BodyLimits) -> Fetch<'_> {
+        let items = items.text(" BODY.PEEK[]", &self.connection);
         Fetch {
             connection: &mut self.connection,
             parts: uids.parts(MAX_SET).into_iter(),
-            items: items.text(" BODY.PEEK[]"),
+            items,
             wanted: uids.clone(),
             given: UidSet::new(),
             exchange: None,
@@ -168,48 +179,8 @@ impl Session {
         }
     }
 
-    /// The UIDs from `low` to `high` that exist, by SEARCH or ESEARCH (RFC 4731).
-    ///
-    /// An OK without a search answer is not taken for "none": the rows themselves are asked for then.
-    pub async fn search_uids(&mut self, low: u32, high: u32) -> Result<UidSet, Error> {
-        let window = UidSet::range(low, high);
-        if window.is_empty() {
-            return Ok(window);
-        }
-        let extended = self.capabilities().has("ESEARCH") || self.capabilities().has("IMAP4REV2");
-        let options = if extended { "RETURN (ALL) " } else { "" };
-        let command = Command::new("UID SEARCH").word(&format!("{options}UID {low}:{high}"));
-        let mut found: Option<Vec<(u32, u32)>> = None;
-        let mut budget = Budget::new("UID SEARCH");
-        let deadline = self.connection.command_deadline();
-        let exchange = self.connection.begin(command, deadline).await?;
-        loop {
-            match self.connection.step(&exchange, &mut Spooler::none()).await? {
-                Step::Done(_) => break,
-                Step::Continue => return Err(ProtocolError::Continuation.into()),
-                Step::Data(Response::Found(answer)) => {
-                    if answer.tag.is_none_or(|tag| tag == exchange.tag.as_bytes()) {
-                        let uids = answer.uids.intersection(&window);
-                        budget.take(uids.ranges().len() * 16)?;
-                        found.get_or_insert_default().extend_from_slice(uids.ranges());
-                    }
-                }
-                Step::Data(response) => self.connection.pending.note(&response),
-            }
-        }
-        match found {
-            Some(ranges) => Ok(UidSet::from_ranges(ranges)),
-            None => Ok(self
-                .rows(&window, "(UID)", "", 0)
-                .await?
-                .0
-                .iter()
-                .map(|row| row.uid)
-                .collect()),
-        }
-    }
-
-    async fn rows(
+    /// Runs UID FETCH, in several commands where the set is long, and collects rows and what has vanished.
+    pub(super) async fn rows(
         &mut self,
         uids: &UidSet,
         items: &str,

@@ -22,6 +22,7 @@ mod list;
 mod login;
 mod response;
 mod row;
+mod search;
 mod select;
 mod session;
 mod set;

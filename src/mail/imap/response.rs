@@ -57,12 +57,7 @@ impl Status {
 
     /// What to tell of it.
     pub(super) fn answer(&self) -> Answer {
-        Answer::new(
-            self.code
-                .as_ref()
-                .map(|(name, _)| name.chars().take(64).collect()),
-            &self.text,
-        )
+        Answer::new(self.code.as_ref().map(|(name, _)| name.as_str()), &self.text)
     }
 }
 

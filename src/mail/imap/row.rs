@@ -140,9 +140,9 @@ fn item(raw: &mut RawRow, name: &[u8], value: &Value<'_>) {
         b"X-GM-LABELS" => row.gm_labels = words(value, utf7::decode),
         b"EMAILID" => row.email_id = identifier(value),
         b"THREADID" => row.thread_id = identifier(value),
-        b"BODY[]" | b"BODY[]<0>" | b"RFC822" => raw.body = part(value),
-        b"RFC822.HEADER" => raw.header = part(value),
-        _ if name.starts_with(b"BODY[HEADER") => raw.header = part(value),
+        b"BODY[]" | b"BODY[]<0>" | b"RFC822" => raw.body = raw.body.take().or_else(|| part(value)),
+        b"RFC822.HEADER" => raw.header = raw.header.take().or_else(|| part(value)),
+        _ if name.starts_with(b"BODY[HEADER") => raw.header = raw.header.take().or_else(|| part(value)),
         _ => {}
     }
 }

@@ -100,6 +100,7 @@ impl Session {
         let mut heard = Heard::default();
         let mut budget = Budget::new(name);
         self.connection.grow_buffer();
+        self.connection.modseq = false;
         let status = self
             .run(command, |response| heard.take(response, &mut budget))
             .await?;
@@ -109,6 +110,7 @@ impl Session {
             alerts,
             ..Default::default()
         };
+        self.connection.modseq = heard.highest_modseq.is_some();
         let missing = || Error::from(ProtocolError::MissingData(name));
         let uid_validity = heard.uid_validity.ok_or_else(missing)?;
         let exists = heard.exists.ok_or_else(missing)?;

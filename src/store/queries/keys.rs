@@ -103,3 +103,20 @@ pub(crate) async fn revoke(
         .await?
         > 0)
 }
+
+pub(crate) async fn rotate(
+    conn: &mut Connection,
+    tenant: TenantId,
+    id: Uuid,
+    lookup: &str,
+    hash: &KeyHash,
+) -> Result<bool> {
+    let live = api_keys::table
+        .find((Id(tenant.0), Id(id)))
+        .filter(api_keys::revoked_at.is_null());
+    Ok(diesel::update(live)
+        .set((api_keys::lookup.eq(lookup), api_keys::hash.eq(hash.to_vec())))
+        .execute(conn)
+        .await?
+        > 0)
+}

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::{Backend, Connection};
 use crate::{
-    model::{Result, id::TenantId},
+    model::{Result, id::TenantId, lease::Lease},
     store::{
-        leases::{LEASE_SECONDS, Lease, Row},
+        leases::{LEASE_SECONDS, Row},
         schema::{mailbox_leases, mailboxes},
         types::Id,
     },

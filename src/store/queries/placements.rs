@@ -121,17 +121,14 @@ pub(crate) async fn delete_stale(
     delete(conn, tenant, folder, generation, &uids).await
 }
 
-pub(crate) async fn count(
-    conn: &mut Connection,
-    tenant: TenantId,
-    folder: Uuid,
-    uid_validity: i64,
-) -> Result<i64> {
-    Ok(placements::table
+pub(crate) async fn has_stale(conn: &mut Connection, tenant: TenantId, folder: Uuid, current: i64) -> Result<bool> {
+    let stale = placements::table
         .filter(placements::tenant_id.eq(Id(tenant.0)))
         .filter(placements::folder_id.eq(Id(folder)))
-        .filter(placements::uid_validity.eq(uid_validity))
-        .count()
-        .get_result(conn)
-        .await?)
+        .filter(placements::uid_validity.lt(current).or(placements::uid_validity.gt(current)))
+        .select(placements::uid)
+        .first::<i64>(conn)
+        .await
+        .optional()?;
+    Ok(stale.is_some())
 }

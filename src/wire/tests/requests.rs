@@ -299,7 +299,15 @@ fn the_other_bodies_are_checked_too() {
     wrong["host"] = "a/b".into();
     let body = json!({"imap": server(), "smtp": wrong});
     assert_eq!(
-        paths(read::<v1::server::VerifyMailbox>(body).into_model().map(drop)),
+        paths(read::<v1::server::VerifyMailbox>(body).into_model()),
         ["smtp.host"]
+    );
+    let imap = v1::server::MailServer {
+        port: 0,
+        ..Example::example()
+    };
+    assert_eq!(
+        paths(v1::server::VerifyMailbox { imap, smtp: None }.into_model()),
+        ["imap.port"]
     );
 }

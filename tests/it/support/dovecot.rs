@@ -30,6 +30,7 @@ pub(crate) struct Dovecot {
     // Before the folder, so that it is killed before its files go.
     master: Option<Master>,
     ports: (u16, u16),
+    settings: String,
     certificates: Certificates,
     folder: TempDir,
 }
@@ -47,6 +48,11 @@ impl Dovecot {
 
     /// Starts a Dovecot without users.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts a Dovecot without users, with these lines after the others of its configuration: a later setting wins.
+    pub(crate) fn start_with(settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("dovecot-").tempdir().unwrap();
         for name in ["run", "mail", "users"] {
             fs::create_dir(folder.path().join(name)).unwrap();
@@ -64,6 +70,7 @@ impl Dovecot {
         let mut started = Self {
             master: None,
             ports: (0, 0),
+            settings: settings.to_owned(),
             certificates,
             folder,
         };
@@ -106,7 +113,7 @@ impl Dovecot {
         let path = self.folder.path().join("users").join(name);
         let before = fs::metadata(&path).and_then(|file| file.modified()).ok();
         // Dovecot looks for a change once a second, and knows it by the second: so make it a later one, and wait for it.
-        let new = path.with_extension("new");
+        let new = self.folder.path().join("new-user");
         fs::write(&new, format!("{name}:{{PLAIN}}{password}\n")).unwrap();
         if let Some(before) = before {
             let file = fs::File::options().write(true).open(&new).unwrap();
@@ -267,7 +274,7 @@ impl Dovecot {
             version if version.starts_with("2.3.") => include_str!("dovecot-2.3.conf"),
             _ => include_str!("dovecot-2.4.conf"),
         };
-        let template = [version, include_str!("dovecot.conf")].concat();
+        let template = [version, include_str!("dovecot.conf"), &self.settings].concat();
         values
             .iter()
             .fold(template, |text, (name, value)| text.replace(name, value))
@@ -281,7 +288,7 @@ struct Master(Child);
 impl Master {
     /// Asks all processes to end, and waits until they have.
     fn stop(mut self) {
-        succeed(Command::new("kill").args(["-TERM", &self.0.id().to_string()]));
+        succeed(&mut kill("-TERM", &self.0.id().to_string()));
         let asked = Instant::now();
         while self.0.try_wait().unwrap().is_none() && asked.elapsed() < DEADLINE {
             thread::sleep(Duration::from_millis(10));
@@ -291,14 +298,19 @@ impl Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
+        let _ended_already = self.0.kill();
         // Those of its processes that outlive a stop are in its group still.
         let group = format!("-{}", self.0.id());
-        let _none_left = Command::new("kill")
-            .args(["-KILL", "--", &group])
-            .stderr(Stdio::null())
-            .status();
+        let _none_left = kill("-KILL", &group).stderr(Stdio::null()).status();
         let _reaped_already = self.0.wait();
     }
+}
+
+/// The shell's `kill`: the program of that name is not on every small system.
+fn kill(signal: &str, target: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "kill \"$@\"", "sh", signal, target]);
+    command
 }
 
 /// Two ports that are free now, and are not given to this process again while it chooses.

@@ -282,6 +282,9 @@ async fn messages_are_appended_as_literals() {
         peer.answer("OK [APPENDUID 3 4] done");
         assert!(peer.expect("APPEND").ends_with("{5000}"), "a large message waits");
         peer.answer("NO [OVERQUOTA] full");
+        assert!(peer.expect("APPEND").ends_with("{5000}"));
+        peer.answer("OK already");
+        peer.stay();
     });
     let mut session = server.session().await;
     let date = "2024-02-03T04:05:06Z".parse().unwrap();
@@ -297,6 +300,103 @@ async fn messages_are_appended_as_literals() {
         session.append(b"x", &[], None, b"\0").await,
         Err(Error::Invalid(_))
     ));
+    let early = session.append(b"x", &[], None, &[b'a'; 5_000]).await;
+    assert!(matches!(early, Err(Error::Protocol(ProtocolError::Status))) && !session.is_usable());
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn every_call_can_run_in_a_task_that_moves_between_threads() {
+    fn moves<T: Send>(future: T) -> T {
+        future
+    }
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n");
+        assert_eq!(peer.line(), "DONE");
+        peer.answer("OK");
+    });
+    let mut session = moves(server.session()).await;
+    let one = UidSet::range(1, 1);
+    drop(moves(session.enable(&[])));
+    drop(moves(session.list()));
+    drop(moves(session.status(b"")));
+    drop(moves(session.examine(b"", None)));
+    drop(moves(session.search_uids(1, 2)));
+    drop(moves(session.fetch_metadata(&one, FetchItems::default())));
+    drop(moves(session.fetch_headers(&one, FetchItems::default(), 1)));
+    drop(moves(session.fetch_flags_vanished(&one, 1)));
+    drop(moves(
+        session
+            .fetch_bodies(&one, FetchItems::default(), BodyLimits::default())
+            .next(),
+    ));
+    drop(moves(session.append(b"", &[], None, b"")));
+    drop(moves(session.uid_store(&one, StoreFlags::Add, &[])));
+    drop(moves(session.uid_move(&one, b"")));
+    drop(moves(session.uid_expunge(&one)));
+    let mut idle = moves(session.idle()).await.unwrap();
+    drop(moves(idle.wait(Duration::ZERO, std::future::pending())));
+    let session = moves(idle.done()).await.unwrap();
+    assert!(session.is_usable(), "calls that never began poison nothing");
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn new_uids_are_read_from_either_place_and_only_told_when_whole() {
+    let server = Server::start(|peer| {
+        peer.let_in("MOVE");
+        assert_eq!(peer.expect("UID COPY"), "1:2 \"to\"");
+        peer.answer("OK [COPYUID 7 1:2 11:12] copied");
+        peer.expect("UID MOVE");
+        peer.say("* OK [COPYUID 7 1:2 13:14] moved\r\n* 1 EXPUNGE\r\n");
+        peer.answer("OK done");
+        peer.expect("UID COPY");
+        peer.answer("OK [COPYUID 7 1:3000 5001:8000] copied");
+        peer.expect("UID COPY");
+        peer.answer("OK the rest without saying where");
+    });
+    let mut session = server.session().await;
+    let two = UidSet::range(1, 2);
+    let copied = session.uid_copy(&two, b"to").await.unwrap().unwrap();
+    assert_eq!((copied.uid_validity, copied.uids), (7, vec![(1, 11), (2, 12)]));
+    let moved = session.uid_move(&two, b"to").await.unwrap().unwrap();
+    assert_eq!(moved.uids, [(1, 13), (2, 14)]);
+    assert!(session.pending().expunged);
+    let scattered: UidSet = (1..3_000).step_by(2).collect();
+    assert_eq!(session.uid_copy(&scattered, b"to").await.unwrap(), None);
+    assert!(matches!(
+        session.uid_expunge(&two).await,
+        Err(Error::Unsupported("UIDPLUS"))
+    ));
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn searches_by_either_form() {
+    let server = Server::start(|peer| {
+        peer.let_in("ESEARCH");
+        assert_eq!(peer.expect("UID SEARCH"), "RETURN (ALL) UID 1:9");
+        peer.say("* ESEARCH (TAG \"A1\") UID ALL 7\r\n* ESEARCH (TAG \"A2\") UID ALL 2:4,9:30\r\n");
+        peer.answer("OK done");
+        peer.expect("UID SEARCH RETURN");
+        peer.say("* ESEARCH (TAG \"A3\") UID\r\n");
+        peer.answer("OK done");
+        peer.expect("UID SEARCH RETURN");
+        peer.answer("BAD what is RETURN?");
+        assert_eq!(peer.expect("UID SEARCH"), "UID 5");
+        peer.say("* SEARCH 5 6\r\n* SEARCH\r\n");
+        peer.answer("OK done");
+    });
+    let mut session = server.session().await;
+    assert_eq!(session.search_uids(0, 9).await.unwrap().to_string(), "2:4,9");
+    assert!(session.search_uids(1, 9).await.unwrap().is_empty());
+    assert_eq!(session.search_uids(5, 5).await.unwrap().to_string(), "5");
+    assert!(session.search_uids(6, 5).await.unwrap().is_empty());
     drop(session);
     server.finish();
 }

@@ -88,6 +88,28 @@ async fn what_is_said_before_starttls_is_forgotten() {
 }
 
 #[tokio::test]
+async fn capabilities_from_before_starttls_are_not_fallen_back_on() {
+    let server = Server::start_tls(
+        "127.0.0.1",
+        |peer| {
+            peer.say("* OK [CAPABILITY IMAP4rev1 STARTTLS INJECTED] hi\r\n");
+            peer.expect("STARTTLS");
+            peer.answer("OK go");
+        },
+        |peer| {
+            peer.expect("CAPABILITY");
+            peer.answer("OK without saying which");
+        },
+    );
+    let error = server.connect(Security::Starttls).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Protocol(ProtocolError::MissingData("CAPABILITY"))),
+        "{error}"
+    );
+    server.finish();
+}
+
+#[tokio::test]
 async fn starttls_never_goes_on_in_the_clear() {
     let server = Server::start(|peer| {
         peer.say("* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n");
@@ -184,14 +206,14 @@ async fn ten_dials_to_one_host_at_once() {
     let dialer = Dialer::new(Guard::default(), tls).with_timeouts(timeouts);
     let mut permits = Vec::new();
     for _ in 0..10 {
-        permits.push(dialer.permit("Mail.example.com").await.unwrap());
+        permits.push(dialer.permit("Bücher.example.com").await.unwrap());
     }
-    let waited = dialer.clone().permit("mail.example.com.").await.err();
+    let waited = dialer.clone().permit("xn--bcher-kva.example.com.").await.err();
     assert!(matches!(waited, Some(Error::Timeout(Phase::Queue))));
     assert!(dialer.permit("other.example.com").await.is_ok());
     assert_eq!(dialer.hosts(), 1, "a host without dials is forgotten");
     permits.pop();
-    assert!(dialer.permit("mail.example.com").await.is_ok());
+    assert!(dialer.permit("BÜCHER.example.com").await.is_ok());
     permits.clear();
     assert_eq!(dialer.hosts(), 0);
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::server::Server;
 use crate::mail::imap::{
-    Body, BodyLimits, Error, FetchItems, FrameError, MessageIds, ProtocolError, Qresync, Selected, UidSet,
+    Body, BodyLimits, Error, FetchItems, FrameError, MessageIds, ProtocolError, Qresync, UidSet,
 };
 
 fn small() -> BodyLimits {
@@ -31,11 +31,11 @@ async fn bodies_come_one_by_one_and_none_only_after_the_ok() {
         peer.say("* 4 FETCH (UID 4 BODY[] NIL)\r\n* 5 FETCH (UID 5 BODY[] \"a\\\"b\")\r\n");
         // Doubled, not asked for, only a hint, and a second body in one row.
         peer.say("* 1 FETCH (UID 1 BODY[] {1}\r\nx)\r\n* 8 FETCH (UID 88 BODY[] {1}\r\nx)\r\n");
-        peer.say("* 6 FETCH (UID 6 FLAGS ())\r\n* 7 FETCH (UID 7 BODY[] {1}\r\na BODY[TEXT] {1}\r\nb)\r\n");
+        peer.say("* 6 FETCH (UID 6 FLAGS ())\r\n* 7 FETCH (UID 7 BODY[TEXT] {1}\r\nt BODY[] {1}\r\na BODY[] {1}\r\nb)\r\n");
         peer.answer("OK done");
     });
     let mut session = server.session().await;
-    let items = FetchItems::offered(session.capabilities(), &Selected::default());
+    let items = FetchItems::offered(session.capabilities());
     assert_eq!(items.ids, MessageIds::Gmail);
     let mut fetch = session.fetch_bodies(&UidSet::range(1, 9), items, small());
     let mut got = Vec::new();
@@ -252,7 +252,7 @@ async fn an_opened_folder_is_told_apart_from_the_one_before() {
         peer.say("* ENABLED QRESYNC\r\n");
         peer.answer("OK");
         assert_eq!(peer.expect("EXAMINE"), "\"INBOX\" (QRESYNC (7 99 1:50))");
-        peer.say("* 5 EXISTS\r\n* OK [CLOSED] x\r\n* OK [UIDVALIDITY 7] x\r\n* OK [MAILBOXID (F1)] x\r\n");
+        peer.say("* 5 EXISTS\r\n* OK [UIDNEXT 99] x\r\n* OK [CLOSED] x\r\n* OK [UIDVALIDITY 7] x\r\n* OK [MAILBOXID (F1)] x\r\n");
         peer.say("* OK [HIGHESTMODSEQ 120] x\r\n* VANISHED (EARLIER) 3:4,9\r\n");
         peer.say("* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (110))\r\n* 3 EXISTS\r\n");
         peer.answer("OK [READ-ONLY] done");
@@ -260,9 +260,6 @@ async fn an_opened_folder_is_told_apart_from_the_one_before() {
         assert_eq!(peer.expect("UID FETCH"), "* (UID)");
         peer.say("* 3 FETCH (UID 50)\r\n");
         peer.answer("OK");
-        assert_eq!(peer.expect("SELECT"), "\"empty\" (CONDSTORE)");
-        peer.say("* 0 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\n* OK [NOMODSEQ] x\r\n");
-        peer.answer("OK [READ-WRITE] done");
     });
     let mut session = server.session().await;
     let known = Qresync {
@@ -284,11 +281,42 @@ async fn an_opened_folder_is_told_apart_from_the_one_before() {
     assert_eq!(selected.vanished_earlier.to_string(), "3:4,9");
     assert_eq!(selected.changed.first().unwrap().modseq, Some(110));
     assert_eq!(selected.mailbox_id.as_deref(), Some("F1"));
-    let empty = session.select(b"empty", None).await.unwrap();
-    assert_eq!(
-        (empty.uid_next, empty.highest_modseq, empty.read_only),
-        (1, None, false)
-    );
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn a_folder_without_mod_sequences_is_not_asked_for_them() {
+    let server = Server::start(|peer| {
+        peer.let_in("CONDSTORE OBJECTID");
+        for (modseq, items) in [
+            ("HIGHESTMODSEQ 9", " MODSEQ EMAILID"),
+            ("NOMODSEQ", "SIZE EMAILID"),
+        ] {
+            assert_eq!(peer.expect("SELECT"), "\"x\" (CONDSTORE)");
+            peer.say(format!(
+                "* 0 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\n* OK [{modseq}] x\r\n"
+            ));
+            peer.answer("OK [READ-WRITE] done");
+            let asked = peer.expect("UID FETCH");
+            assert!(asked.contains(items), "{asked}");
+            peer.answer("OK done");
+        }
+    });
+    let mut session = server.session().await;
+    let items = FetchItems::offered(session.capabilities());
+    for highest_modseq in [Some(9), None] {
+        let selected = session.select(b"x", None).await.unwrap();
+        assert_eq!((selected.uid_next, selected.read_only), (1, false));
+        assert_eq!(selected.highest_modseq, highest_modseq);
+        assert!(
+            session
+                .fetch_metadata(&UidSet::range(1, 1), items)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    }
     drop(session);
     server.finish();
 }

@@ -1,0 +1,155 @@
+//! Content that streams: attachments and raw messages, whole or a range of them, and signed links to attachments.
+
+use std::ops::Range;
+
+use poem::{
+    Body, Request, Response, handler,
+    http::{HeaderValue, StatusCode, header},
+    web::{
+        Path,
+        headers::{HeaderMapExt, Range as RangeHeader},
+    },
+};
+
+use super::pages;
+use crate::{
+    model::{Error, Result, attachment::Attachment},
+    service::{
+        App,
+        attachments::{self, Content},
+    },
+};
+
+/// Whatever content is, a browser must not run it.
+pub(super) const SANDBOX: &str = "default-src 'none'; sandbox";
+
+/// The content behind a signed link; needs no credential.
+#[handler]
+pub(super) async fn download(request: &Request, Path(token): Path<String>) -> poem::Result<Response> {
+    let app = request.data::<App>().ok_or_else(|| Error::internal("the endpoint was built without its app"))?;
+    match attachments::linked_content(app, &token).await {
+        Ok((attachment, content)) => Ok(linked(request, &attachment, content)?),
+        Err(error @ Error::Unauthenticated(_)) => Ok(pages::broken_link(StatusCode::FORBIDDEN, &error.to_string())),
+        Err(Error::NotFound(_)) => {
+            Ok(pages::broken_link(StatusCode::NOT_FOUND, "What it led to is not there any more."))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn linked(request: &Request, attachment: &Attachment, content: Content) -> Result<Response> {
+    let size = content.size();
+    let range = asked_range(request.headers().typed_get::<RangeHeader>().as_ref(), size)?;
+    let media_type = HeaderValue::from_str(&attachment.part.content_type)
+        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
+    let mut response = Response::builder()
+        .header(header::CONTENT_TYPE, media_type)
+        .header(header::CONTENT_DISPOSITION, disposition(attachment.part.name.as_deref(), "attachment"))
+        .header(header::CONTENT_SECURITY_POLICY, SANDBOX)
+        .header(header::ACCEPT_RANGES, "bytes")
+        .header(header::ETAG, entity_tag(&attachment.part.sha256));
+    if let Some(range) = &range {
+        response = response
+            .status(StatusCode::PARTIAL_CONTENT)
+            .header(header::CONTENT_RANGE, content_range(range, size));
+    }
+    let range = range.unwrap_or(0..size);
+    let response = response.header(header::CONTENT_LENGTH, range.end - range.start);
+    Ok(response.body(Body::from_bytes_stream(content.stream(range))))
+}
+
+/// The one range that is asked for; `None` is all of it. Several at once, and other units, are answered whole
+/// (RFC 9110, section 14.2).
+pub(super) fn asked_range(asked: Option<&RangeHeader>, size: u64) -> Result<Option<Range<u64>>> {
+    use std::ops::Bound;
+    let Some(asked) = asked else { return Ok(None) };
+    let mut ranges = asked.satisfiable_ranges(size);
+    let (Some((start, end)), None) = (ranges.next(), ranges.next()) else {
+        return if asked.satisfiable_ranges(size).next().is_none() {
+            Err(Error::RangeNotSatisfiable { size })
+        } else {
+            Ok(None)
+        };
+    };
+    let start = match start {
+        Bound::Included(start) => start,
+        Bound::Excluded(start) => start.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match end {
+        Bound::Included(end) => end.saturating_add(1).min(size),
+        Bound::Excluded(end) => end.min(size),
+        Bound::Unbounded => size,
+    };
+    if start < end { Ok(Some(start..end)) } else { Err(Error::RangeNotSatisfiable { size }) }
+}
+
+/// `Content-Range` (RFC 9110, section 14.4).
+pub(super) fn content_range(range: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1))
+}
+
+/// A strong entity tag of a SHA-256.
+pub(super) fn entity_tag(sha256: &[u8; 32]) -> String {
+    let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+/// `Content-Disposition: attachment` with the name in ASCII and, where that is not the whole of it, in UTF-8 (RFC 6266).
+pub(super) fn disposition(name: Option<&str>, fallback: &str) -> String {
+    let name = name.filter(|name| !name.trim().is_empty()).unwrap_or(fallback);
+    let plain = |letter: char| letter.is_ascii_graphic() && !"\"\\%;".contains(letter) || letter == ' ';
+    let ascii: String = name.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
+    if ascii == name {
+        return format!("attachment; filename=\"{ascii}\"");
+    }
+    let encoded: String = name
+        .bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_is_cut_and_one_outside_is_refused() {
+        let range = |text: &str| {
+            let mut headers = poem::http::HeaderMap::new();
+            headers.insert(header::RANGE, text.parse().unwrap());
+            asked_range(headers.typed_get::<RangeHeader>().as_ref(), 10)
+        };
+        for (text, expected) in [
+            ("bytes=0-0", Some(0..1)),
+            ("bytes=2-4", Some(2..5)),
+            ("bytes=7-", Some(7..10)),
+            ("bytes=7-99", Some(7..10)),
+            ("bytes=-3", Some(7..10)),
+            ("bytes=-99", Some(0..10)),
+            ("bytes=0-1,4-5", None),
+            ("lines=1-2", None),
+        ] {
+            assert_eq!(range(text).ok().flatten(), expected, "{text}");
+        }
+        for text in ["bytes=10-", "bytes=10-12"] {
+            assert!(matches!(range(text), Err(Error::RangeNotSatisfiable { size: 10 })), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_header() {
+        assert_eq!(disposition(Some("a b.pdf"), "x"), "attachment; filename=\"a b.pdf\"");
+        assert_eq!(disposition(None, "x.eml"), "attachment; filename=\"x.eml\"");
+        let nasty = disposition(Some("a\"\r\nX: y;ü%.pdf"), "x");
+        assert_eq!(
+            nasty,
+            "attachment; filename=\"a___X: y___.pdf\"; filename*=UTF-8''a%22%0D%0AX%3A%20y%3B%C3%BC%25.pdf"
+        );
+        assert_eq!(disposition(Some("  "), "x"), "attachment; filename=\"x\"");
+    }
+}

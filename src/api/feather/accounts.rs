@@ -1,0 +1,70 @@
+//! Mailboxes in Feather's shape.
+
+use poem_openapi::{OpenApi, param::Path, payload::Json};
+use uuid::Uuid;
+
+use super::{Answer, Body, Call, Failure, Tag};
+use crate::{
+    api::answers::Gone,
+    model::{Error, provider::Provider},
+    service::mailboxes,
+    wire::feather::account::{
+        ListMailboxAccountsResponse, MailboxAccountResponse, UpdateMailboxAccountRequest, account, accounts,
+    },
+};
+
+/// Handlers of email accounts.
+pub(super) struct Accounts;
+
+#[OpenApi(tag = "Tag::Email")]
+impl Accounts {
+    /// List connected mailboxes
+    ///
+    /// The Gmail and Microsoft mailboxes that the caller sees, retired ones included, newest first, at most 1,000.
+    #[oai(path = "/accounts", method = "get", operation_id = "listEmailMailboxes")]
+    async fn list(&self, call: Call) -> Answer<ListMailboxAccountsResponse> {
+        Ok(Json(accounts(&mailboxes::list_all(&call.app, call.caller()?, true).await?)))
+    }
+
+    /// Update mutable mailbox settings
+    ///
+    /// The default signature, and the agent or team that the mailbox is bound to. The binding changes only when
+    /// `agent_id` or `team_id` is in the body, at most one of them set; null clears that side. The connection goes on.
+    #[oai(path = "/accounts/:account_id", method = "patch", operation_id = "updateEmailMailbox")]
+    async fn update(
+        &self,
+        call: Call,
+        /// The account's id.
+        account_id: Path<Uuid>,
+        body: Body<UpdateMailboxAccountRequest>,
+    ) -> Answer<MailboxAccountResponse> {
+        require_account(&call, account_id.0).await?;
+        let patch = body.0.into_model()?;
+        let updated = mailboxes::update(&call.app, call.caller()?, account_id.0, patch).await?;
+        Ok(Json(account(&updated).ok_or(Error::NotFound("account"))?))
+    }
+
+    /// Disconnect a mailbox
+    ///
+    /// Closes the connection, erases the credentials and retires the account.
+    #[oai(path = "/accounts/:account_id", method = "delete", operation_id = "disconnectEmailMailbox")]
+    async fn disconnect(
+        &self,
+        call: Call,
+        /// The account's id.
+        account_id: Path<Uuid>,
+    ) -> Result<Gone, Failure> {
+        require_account(&call, account_id.0).await?;
+        mailboxes::delete(&call.app, call.caller()?, account_id.0).await?;
+        Ok(Gone::Gone)
+    }
+}
+
+/// A mailbox that this dialect does not show is not there for it either.
+async fn require_account(call: &Call, id: Uuid) -> Result<(), Error> {
+    let mailbox = mailboxes::get(&call.app, call.caller()?, id).await?;
+    match mailbox.provider {
+        Provider::Gmail | Provider::Microsoft => Ok(()),
+        Provider::Imap => Err(Error::NotFound("account")),
+    }
+}

@@ -1,0 +1,185 @@
+//! What every answer has: its dialect's form of an error, its headers, and one line in the log.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use futures_util::FutureExt;
+use poem::{
+    Endpoint, IntoResponse, Request, Response,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    route::PathPattern,
+};
+
+use super::{
+    body,
+    context::{REQUEST_ID, RequestContext},
+    docs::Document,
+    errors::from_framework,
+};
+use crate::{
+    model::Error,
+    service::{
+        App,
+        limits::{Quote, Verdict},
+    },
+    wire,
+};
+
+/// Whose form an error takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// RFC 9457.
+    Unified,
+    /// As Laravel writes them.
+    Plannr,
+    /// As Feather writes them.
+    Feather,
+}
+
+/// An endpoint whose errors, and whose panics, are answered in its dialect.
+pub(super) struct Spoken<E> {
+    /// What answers.
+    pub(super) inner: E,
+    /// Whose form errors take.
+    pub(super) dialect: Dialect,
+    /// Knows which methods a path takes.
+    pub(super) document: Document,
+}
+
+impl<E: Endpoint> Endpoint for Spoken<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let path = request.original_uri().path().to_owned();
+        let request_id = request.data::<RequestContext>().map(|context| context.request_id().to_owned());
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        let (error, pattern) = match answer {
+            Ok(Ok(response)) => return Ok(response.into_response()),
+            Ok(Err(error)) => {
+                let pattern = error.data::<PathPattern>().cloned();
+                (from_framework(error, || self.document.allowed_methods(&path), body::LIMIT), pattern)
+            }
+            Err(_) => (Error::internal("a handler panicked"), None),
+        };
+        let mut response = answer_of(&error, self.dialect, &path, request_id.as_deref().unwrap_or_default());
+        if let Some(pattern) = pattern {
+            response.set_data(pattern);
+        }
+        Ok(response)
+    }
+}
+
+/// The answer of an error. A fault of ours is logged here, and nowhere else.
+fn answer_of(error: &Error, dialect: Dialect, path: &str, request_id: &str) -> Response {
+    if let Error::Internal(source) = error {
+        tracing::error!(request_id, error = chain(source.as_ref()), "a request failed");
+    }
+    match dialect {
+        Dialect::Unified => wire::v1::problem::problem(error, Some(path), request_id).into_response(),
+        Dialect::Plannr => wire::plannr::problem::problem(error).into_response(),
+        Dialect::Feather => wire::feather::problem::problem(error).into_response(),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The outermost endpoint: gives a request its context, and an answer its headers and its line in the log.
+pub(super) struct Framed<E> {
+    /// What answers.
+    pub(super) inner: E,
+    /// The app.
+    pub(super) app: App,
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Framed<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let start = Instant::now();
+        let context = RequestContext::of(&request, &self.app.config.http.trusted_proxies);
+        request.set_data(context.clone());
+        request.set_data(self.app.clone());
+        let method = request.method().clone();
+        let plannr = request.uri().path().starts_with("/api/");
+        let mut response = self.inner.call(request).await.unwrap_or_else(|error| error.into_response());
+        dress(response.headers_mut(), &context, plannr);
+        log(&method, &response, &context, start);
+        Ok(response)
+    }
+}
+
+/// Sets the headers that every answer has, unless the handler has said otherwise.
+fn dress(headers: &mut HeaderMap, context: &RequestContext, plannr: bool) {
+    if let Ok(id) = HeaderValue::from_str(context.request_id()) {
+        headers.insert(HeaderName::from_static(REQUEST_ID), id);
+    }
+    let mut set_default = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    set_default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set_default(header::CACHE_CONTROL, "no-store");
+    set_default(header::REFERRER_POLICY, "no-referrer");
+    let Some(verdict) = context.verdict() else { return };
+    let named = if plannr { plannr_limits(verdict) } else { limits(verdict) };
+    for (name, value) in named {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// As draft-ietf-httpapi-ratelimit-headers writes them: both policies, and what is left of each.
+fn limits(verdict: Verdict) -> [(&'static str, String); 2] {
+    let Verdict { key, tenant } = verdict;
+    let policy = |name: &str, quote: Quote| format!("\"{name}\";q={};w={}", quote.limit, quote.period);
+    let state = |name: &str, quote: Quote| format!("\"{name}\";r={};t={}", quote.remaining, seconds_to_full(quote));
+    [
+        ("ratelimit-policy", format!("{}, {}", policy("key", key), policy("tenant", tenant))),
+        ("ratelimit", format!("{}, {}", state("key", key), state("tenant", tenant))),
+    ]
+}
+
+fn plannr_limits(verdict: Verdict) -> [(&'static str, String); 2] {
+    let Quote { limit, remaining, .. } = verdict.tighter();
+    [("x-ratelimit-limit", limit.to_string()), ("x-ratelimit-remaining", remaining.to_string())]
+}
+
+/// How long until the whole quota is there again: it fills evenly.
+fn seconds_to_full(quote: Quote) -> u64 {
+    let used = u64::from(quote.limit.saturating_sub(quote.remaining));
+    (used * u64::from(quote.period)).div_ceil(u64::from(quote.limit.max(1)))
+}
+
+/// One line a request: never a query string, an address or a token.
+fn log(method: &poem::http::Method, response: &Response, context: &RequestContext, start: Instant) {
+    let route = response.data::<PathPattern>().map_or("-", |pattern| &*pattern.0);
+    let status = response.status();
+    let tenant = context.tenant().map(|tenant| tenant.to_string());
+    let request_id = context.request_id();
+    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::warn!(%method, route, status = status.as_u16(), ms, request_id, tenant, "request");
+    } else {
+        tracing::info!(%method, route, status = status.as_u16(), ms, request_id, tenant, "request");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_are_written_as_the_draft_says() {
+        let quote = |limit, remaining| Quote { limit, period: 60, remaining, retry_after: None };
+        let verdict = Verdict { key: quote(6000, 5999), tenant: quote(30_000, 30_000) };
+        let [policy, state] = limits(verdict);
+        assert_eq!(policy.1, "\"key\";q=6000;w=60, \"tenant\";q=30000;w=60");
+        assert_eq!(state.1, "\"key\";r=5999;t=1, \"tenant\";r=30000;t=0");
+        let verdict = Verdict { key: quote(6000, 4500), tenant: quote(30_000, 0) };
+        assert_eq!(limits(verdict)[1].1, "\"key\";r=4500;t=15, \"tenant\";r=0;t=60");
+        assert_eq!(plannr_limits(verdict).map(|(_, value)| value), ["30000", "0"]);
+    }
+}

@@ -1,0 +1,100 @@
+//! The HTTP surface: parses a request, calls one use case and translates its answer.
+//!
+//! `v1/`, `plannr/` and `feather/` each have one file a noun, and could each be deleted by deleting their folder. No
+//! rule of the domain, no JSON shape and no SQL may live here: a handler translates, calls one function of `service`,
+//! and translates back.
+
+mod answers;
+mod auth;
+mod body;
+mod content;
+mod context;
+pub mod docs;
+mod downloads;
+mod errors;
+mod feather;
+mod middleware;
+mod operational;
+mod pages;
+mod plannr;
+pub mod server;
+mod v1;
+
+use poem::{Endpoint, EndpointExt, Response, Route, get};
+use poem_openapi::OpenApiService;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    body::Validators,
+    docs::{Document, MendError, Options},
+    middleware::{Dialect, Framed, Spoken},
+};
+use crate::{model::Error, service::App};
+
+/// The version that the documents carry.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The three published documents.
+#[derive(Debug, Clone)]
+pub struct Documents {
+    /// The unified API, under `/v1`.
+    pub unified: Document,
+    /// Plannr's dialect, under `/api`.
+    pub plannr: Document,
+    /// Feather's dialect, under `/v1/email`.
+    pub feather: Document,
+}
+
+/// The three documents, as they are published. Nothing of a deployment is in them.
+///
+/// # Errors
+/// When what the handlers derive cannot be mended, which a test excludes.
+pub fn documents() -> Result<Documents, MendError> {
+    Ok(Documents {
+        unified: mend(&v1::service(), "/v1", true)?,
+        plannr: mend(&plannr::service(), "/api", false)?,
+        feather: mend(&feather::service(), "/v1/email", true)?,
+    })
+}
+
+fn mend<T: poem_openapi::OpenApi>(
+    service: &OpenApiService<T, ()>,
+    prefix: &str,
+    closed_requests: bool,
+) -> Result<Document, MendError> {
+    Document::mend(
+        &service.spec(),
+        &Options {
+            prefix: prefix.to_owned(),
+            license: Some(("MIT OR Apache-2.0".into(), "MIT OR Apache-2.0".into())),
+            contact: Some("postroom".into()),
+            closed_requests,
+            prune: true,
+            ..Options::default()
+        },
+    )
+}
+
+/// The whole HTTP surface of an app. From the moment that `stop` is cancelled, `/readyz` says so.
+///
+/// # Errors
+/// When the documents cannot be made, which a test excludes.
+pub fn build(app: App, stop: CancellationToken) -> Result<impl Endpoint<Output = Response> + 'static, Error> {
+    let Documents { unified, plannr, feather } = documents().map_err(Error::internal)?;
+    let routes = docs::routes(&unified, &plannr, &feather)
+        .at("/", get(pages::home))
+        .at("/healthz", get(operational::healthz))
+        .at("/readyz", get(operational::Readiness { stop }))
+        .at("/downloads/:token", get(downloads::download))
+        .nest_no_strip("/v1", spoken(Route::new().nest("/v1", v1::service()), Dialect::Unified, &unified)?)
+        .nest_no_strip("/v1/email", spoken(Route::new().nest("/v1/email", feather::service()), Dialect::Feather, &feather)?)
+        .nest_no_strip("/api", spoken(Route::new().nest("/api", plannr::service()), Dialect::Plannr, &plannr)?);
+    let root = Spoken { inner: routes, dialect: Dialect::Unified, document: unified };
+    Ok(Framed { inner: root, app })
+}
+
+/// A dialect's endpoint, with its validators and its form of errors.
+fn spoken(inner: Route, dialect: Dialect, document: &Document) -> Result<Spoken<impl Endpoint>, Error> {
+    let validators = Validators::of(document)?;
+    Ok(Spoken { inner: inner.data(validators), dialect, document: document.clone() })
+}

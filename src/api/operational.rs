@@ -1,0 +1,46 @@
+//! What a supervisor asks: whether the process lives, and whether it should get requests.
+
+use std::time::Duration;
+
+use poem::{Endpoint, Request, Response, handler, http::StatusCode};
+use tokio_util::sync::CancellationToken;
+
+use crate::service::App;
+
+/// How long the database may take to answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The process lives.
+#[handler]
+pub(super) fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether requests should be sent here: the database answers, and the process is not about to stop.
+pub(super) struct Readiness {
+    /// Cancelled when the process is to stop.
+    pub(super) stop: CancellationToken,
+}
+
+impl Endpoint for Readiness {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let unavailable = |why: &'static str| Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(why);
+        if self.stop.is_cancelled() {
+            return Ok(unavailable("draining\n"));
+        }
+        let answers = match request.data::<App>() {
+            Some(app) => tokio::time::timeout(DEADLINE, ping(app)).await.unwrap_or(false),
+            None => false,
+        };
+        Ok(if answers { Response::builder().body("ok\n") } else { unavailable("the database does not answer\n") })
+    }
+}
+
+async fn ping(app: &App) -> bool {
+    match app.store.read().await {
+        Ok(mut conn) => conn.ping().await.is_ok(),
+        Err(_) => false,
+    }
+}

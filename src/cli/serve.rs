@@ -1,0 +1,97 @@
+//! `postroom serve`: the API and the workers, until the process is told to stop.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{Role, cause, print};
+use crate::{
+    api,
+    config::Config,
+    model::clock::Clock,
+    service::{
+        App,
+        bootstrap::{self, Opened},
+    },
+    worker,
+};
+
+/// How long requests in flight and workers have to finish.
+const DRAIN: Duration = Duration::from_secs(10);
+
+pub(super) async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
+    let listener = match role {
+        Role::Worker => None,
+        Role::Api | Role::All => Some(bind(&config).await?),
+    };
+    let Opened { app, new_admin_key, lock } = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
+    if let Some(key) = new_admin_key {
+        let dir = app.config.storage.data_dir.join("admin.key");
+        print(&format!(
+            "The platform admin key, shown this once and kept in {}:\n\n  {}\n\nCreate a tenant: postroom tenants create NAME\n\n",
+            dir.display(),
+            key.expose_secret()
+        ))?;
+    }
+    let stop = stop_signal()?;
+    let result = run(app, listener, role, stop).await;
+    drop(lock);
+    result
+}
+
+/// The listener of the settings.
+pub(super) async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    let listen = config.http.listen;
+    TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("POSTROOM_LISTEN is {listen}, which cannot be listened on: write another address or port"))
+}
+
+/// Runs the API and the workers until `stop`.
+pub(super) async fn run(
+    app: App,
+    listener: Option<TcpListener>,
+    role: Role,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let node = node(&app);
+    let workers = async {
+        if role != Role::Api {
+            worker::run(app.clone(), node, stop.clone()).await;
+        }
+    };
+    let api = async {
+        if let Some(listener) = listener {
+            tracing::info!(listen = %app.config.http.listen, url = %app.config.http.public_url, "serving");
+            api::serve(app.clone(), listener, stop.clone(), DRAIN).await?;
+        }
+        anyhow::Ok(())
+    };
+    let (served, ()) = tokio::join!(api, workers);
+    served
+}
+
+/// The name of this node among those that share a database: it stays over restarts on the same machine and address.
+fn node(app: &App) -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    format!("{}/{}", machine.trim(), app.config.http.listen)
+}
+
+/// Pulled by SIGTERM, SIGINT, or Ctrl-C.
+pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
+    let stop = CancellationToken::new();
+    let pulled = stop.clone();
+    let wait = async move {
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        tracing::info!("stopping");
+        pulled.cancel();
+    };
+    worker::detach(wait);
+    Ok(stop)
+}

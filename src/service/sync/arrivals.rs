@@ -1,0 +1,333 @@
+//! New messages: a batch of them is one transaction, with their threads, their places and the folder's cursor.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{App, Fence, Fenced, fenced, presence};
+use crate::{
+    model::{
+        Result,
+        attachment::Attachment,
+        folder::{Folder, FolderRole},
+        id::{self, TenantId},
+        mailbox::{Mailbox, SyncProgress},
+        message::{Message, Parsed, Participant, ParticipantKind, Presence, Thread},
+        thread::{self, RefHash, StoredThread},
+    },
+    service::mailboxes::is_own,
+    store::{Conn, MessageInsert, PlacementRow, ThreadRef},
+};
+
+/// A message that was fetched and parsed, ready to be stored.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its UID in the folder's present generation.
+    pub uid: i64,
+    /// Its flags there, sorted.
+    pub flags: Vec<String>,
+    /// INTERNALDATE.
+    pub received_at: DateTime<Utc>,
+    /// The raw message's size, in bytes.
+    pub size: i64,
+    /// What tells it from every other message of its mailbox.
+    pub dedupe_key: Vec<u8>,
+    /// SHA-256 of the bytes that are stored.
+    pub sha256: [u8; 32],
+    /// Where those bytes are.
+    pub raw: Raw,
+    /// True when only the header is stored.
+    pub truncated: bool,
+    /// What the parser read.
+    pub parsed: Parsed,
+}
+
+/// Where the bytes of a message are when it is stored.
+#[derive(Debug)]
+pub enum Raw {
+    /// Here, compressed with zstd.
+    Compressed(Vec<u8>),
+    /// In the object store, put there before.
+    Blob,
+}
+
+/// Stores a batch of messages of one folder, its cursor, and the progress of a first sync, in one transaction. A message
+/// that is known only gets another place. Answers the folder with its new count.
+pub async fn store_arrivals(
+    app: &App,
+    fence: Fence,
+    folder: Folder,
+    arrivals: Vec<Arrival>,
+    progress: Option<SyncProgress>,
+) -> Fenced<Folder> {
+    let now = app.clock.now();
+    let stored = fenced(app, fence, move |tx, mailbox| {
+        Box::pin(async move {
+            let mut folder = folder;
+            let mut batch = Batch::new(tx, fence.tenant, &mailbox, now);
+            let placed = batch.store(&folder, arrivals).await?;
+            folder.message_count += placed;
+            tx.update_folder(fence.tenant, &folder).await?;
+            if let Some(progress) = progress {
+                tx.set_progress(fence.tenant, fence.mailbox, Some(&progress)).await?;
+            }
+            Ok(folder)
+        })
+    })
+    .await?;
+    app.signals.wake_index();
+    Ok(stored)
+}
+
+/// What one transaction of new messages works with.
+struct Batch<'t> {
+    tx: &'t mut Conn,
+    tenant: TenantId,
+    mailbox: &'t Mailbox,
+    now: DateTime<Utc>,
+    threads: Threads,
+}
+
+/// The threads that a batch touches, as they will be after it.
+#[derive(Default)]
+struct Threads {
+    /// What each hash leads to.
+    refs: HashMap<RefHash, Uuid>,
+    /// The rows that are stored already.
+    stored: BTreeMap<Uuid, Thread>,
+    /// The rows to be made.
+    new: BTreeMap<Uuid, Thread>,
+    /// Stored threads that go into another: `(from, into)`, in this order.
+    merges: Vec<(Uuid, Uuid)>,
+}
+
+impl<'t> Batch<'t> {
+    fn new(tx: &'t mut Conn, tenant: TenantId, mailbox: &'t Mailbox, now: DateTime<Utc>) -> Self {
+        Self { tx, tenant, mailbox, now, threads: Threads::default() }
+    }
+
+    /// Stores the batch; answers how many places are new.
+    async fn store(&mut self, folder: &Folder, arrivals: Vec<Arrival>) -> Result<i64> {
+        let keys: Vec<Vec<u8>> = arrivals.iter().map(|arrival| arrival.dedupe_key.clone()).collect();
+        let mut known: HashMap<Vec<u8>, Uuid> =
+            self.tx.find_messages(self.tenant, self.mailbox.id, &keys).await?.into_iter().collect();
+        self.load_threads(&arrivals).await?;
+        let mut fresh: HashMap<Uuid, usize> = HashMap::new();
+        let mut inserts: Vec<MessageInsert> = Vec::new();
+        let mut places = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            let place = |message_id| PlacementRow {
+                folder_id: folder.id,
+                uid_validity: folder.cursor.uid_validity,
+                uid: arrival.uid,
+                message_id,
+                flags: arrival.flags.clone(),
+            };
+            if let Some(id) = known.get(&arrival.dedupe_key) {
+                places.push(place(*id));
+                continue;
+            }
+            let id = id::new();
+            places.push(place(id));
+            known.insert(arrival.dedupe_key.clone(), id);
+            fresh.insert(id, inserts.len());
+            let insert = self.insert(id, folder, arrival);
+            inserts.push(insert);
+        }
+        self.write(places, inserts, &fresh).await
+    }
+
+    /// Reads the threads that the batch's ids lead to.
+    async fn load_threads(&mut self, arrivals: &[Arrival]) -> Result<()> {
+        let mut hashes: Vec<Vec<u8>> = arrivals
+            .iter()
+            .flat_map(|arrival| refs_of(&arrival.parsed))
+            .map(|hash| hash.to_vec())
+            .collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        for found in self.tx.thread_refs(self.tenant, self.mailbox.id, &hashes).await? {
+            if let Ok(hash) = RefHash::try_from(found.hash) {
+                self.threads.refs.insert(hash, found.thread_id);
+            }
+        }
+        let mut ids: Vec<Uuid> = self.threads.refs.values().copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for thread in self.tx.lock_threads(self.tenant, &ids).await? {
+            self.threads.stored.insert(thread.id, thread);
+        }
+        Ok(())
+    }
+
+    /// A new message, its thread decided.
+    fn insert(&mut self, id: Uuid, folder: &Folder, arrival: Arrival) -> MessageInsert {
+        let Arrival { uid: _, flags, received_at, size, dedupe_key, sha256, raw, truncated, parsed } = arrival;
+        let sent_at = parsed.sent_at.unwrap_or(received_at);
+        let thread_id = self.threads.join(&parsed, sent_at, self.mailbox.id);
+        let participants: Vec<Participant> = parsed
+            .participants
+            .into_iter()
+            .map(|(kind, address)| Participant { id: id::new(), kind, address })
+            .collect();
+        let author = participants.iter().find(|one| one.kind == ParticipantKind::From);
+        let own = is_own(self.mailbox, author.map(|one| one.address.address.as_str()));
+        let outgoing = folder.role.is_some_and(FolderRole::is_outgoing);
+        let presence = Presence::of(own, [(folder.id, outgoing, flags.as_slice())]);
+        let attachments = parsed
+            .attachments
+            .into_iter()
+            .map(|part| Attachment {
+                id: id::new(),
+                mailbox_id: self.mailbox.id,
+                message_id: id,
+                part,
+                created_at: self.now,
+            })
+            .collect();
+        let message = Message {
+            id,
+            mailbox_id: self.mailbox.id,
+            thread_id,
+            thread_count: 0,
+            message_id: parsed.message_id,
+            in_reply_to: parsed.in_reply_to,
+            references: parsed.references,
+            subject: parsed.subject,
+            participants,
+            sent_at,
+            received_at,
+            snippet: parsed.snippet,
+            body: Some(parsed.body),
+            incoming: presence.incoming,
+            unread: presence.unread,
+            flags: presence.flags,
+            folder_ids: presence.folder_ids,
+            size,
+            truncated,
+            attachments,
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        let raw = match raw {
+            Raw::Compressed(data) => Some(data),
+            Raw::Blob => None,
+        };
+        MessageInsert { message, dedupe_key, sha256, raw }
+    }
+
+    /// Writes what was decided.
+    async fn write(
+        &mut self,
+        places: Vec<PlacementRow>,
+        mut inserts: Vec<MessageInsert>,
+        fresh: &HashMap<Uuid, usize>,
+    ) -> Result<i64> {
+        let threads = std::mem::take(&mut self.threads);
+        for thread in threads.new.values() {
+            self.tx.create_thread(self.tenant, thread, self.now).await?;
+        }
+        for (from, into) in &threads.merges {
+            self.tx.merge_thread(self.tenant, *from, *into).await?;
+        }
+        for thread in threads.stored.values() {
+            self.tx.update_thread(self.tenant, thread).await?;
+        }
+        for insert in &mut inserts {
+            // A merge after this message was placed moved its thread.
+            for (from, into) in &threads.merges {
+                if insert.message.thread_id == *from {
+                    insert.message.thread_id = *into;
+                }
+            }
+        }
+        let refs: Vec<ThreadRef> = threads
+            .refs
+            .iter()
+            .map(|(hash, thread_id)| ThreadRef { hash: hash.to_vec(), thread_id: *thread_id })
+            .collect();
+        self.tx.set_thread_refs(self.tenant, self.mailbox.id, &refs).await?;
+        let attachments: Vec<Attachment> =
+            inserts.iter_mut().flat_map(|insert| insert.message.attachments.clone()).collect();
+        let ids: Vec<Uuid> = inserts.iter().map(|insert| insert.message.id).collect();
+        self.tx.create_messages(self.tenant, inserts).await?;
+        self.tx.create_attachments(self.tenant, &attachments).await?;
+        let placed = self.tx.create_placements(self.tenant, self.mailbox.id, &places).await?;
+        self.tx.queue_index(self.tenant, &ids, self.now).await?;
+        let added = i64::try_from(ids.len()).unwrap_or_default();
+        self.tx.add_message_count(self.tenant, self.mailbox.id, added).await?;
+        // What was known before, or came twice in this batch, has another place now.
+        let mut seen = std::collections::HashSet::new();
+        let again = placed.iter().copied().filter(|id| !fresh.contains_key(id) || !seen.insert(*id)).collect();
+        presence::settle(self.tx, self.tenant, self.mailbox, again, self.now).await?;
+        Ok(i64::try_from(placed.len()).unwrap_or_default())
+    }
+}
+
+impl Threads {
+    /// The thread of a new message; other threads that it ties together are merged into the oldest.
+    fn join(&mut self, parsed: &Parsed, sent_at: DateTime<Utc>, mailbox_id: Uuid) -> Uuid {
+        let hashes = refs_of(parsed);
+        // Ids of version 7 are in the order of their making, so they alone tell which thread is the oldest.
+        let stored: Vec<StoredThread> = hashes
+            .iter()
+            .filter_map(|hash| self.refs.get(hash))
+            .map(|id| StoredThread { created_at: DateTime::UNIX_EPOCH, id: *id })
+            .collect();
+        let placement = thread::place(hashes, stored);
+        let is_root = parsed.in_reply_to.is_none() && parsed.references.is_empty();
+        let id = placement.join.unwrap_or_else(|| {
+            let id = id::new();
+            let thread = Thread {
+                id,
+                mailbox_id,
+                subject: parsed.subject.clone(),
+                message_count: 0,
+                participants: Vec::new(),
+                last_message_at: sent_at,
+                messages: Vec::new(),
+            };
+            self.new.insert(id, thread);
+            id
+        });
+        for from in placement.merge {
+            self.merge(from, id);
+        }
+        for hash in placement.refs {
+            self.refs.insert(hash, id);
+        }
+        if let Some(thread) = self.new.get_mut(&id).or_else(|| self.stored.get_mut(&id)) {
+            thread.message_count += 1;
+            thread.last_message_at = thread.last_message_at.max(sent_at);
+            if is_root {
+                thread.subject.clone_from(&parsed.subject);
+            }
+        }
+        id
+    }
+
+    fn merge(&mut self, from: Uuid, into: Uuid) {
+        for thread in self.refs.values_mut().filter(|thread| **thread == from) {
+            *thread = into;
+        }
+        let gone = match self.new.get_mut(&from) {
+            // A thread of this very batch stays as a row without messages, so that its messages can be moved with it.
+            Some(thread) => {
+                let gone = thread.clone();
+                thread.message_count = 0;
+                Some(gone)
+            }
+            None => self.stored.remove(&from),
+        };
+        self.merges.push((from, into));
+        if let Some((gone, thread)) = gone.zip(self.new.get_mut(&into).or_else(|| self.stored.get_mut(&into))) {
+            thread.message_count += gone.message_count;
+            thread.last_message_at = thread.last_message_at.max(gone.last_message_at);
+        }
+    }
+}
+
+fn refs_of(parsed: &Parsed) -> Vec<RefHash> {
+    thread::refs(parsed.message_id.as_deref(), parsed.in_reply_to.as_deref(), &parsed.references)
+}

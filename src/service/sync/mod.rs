@@ -1,0 +1,195 @@
+//! What a sync writes: every function is one transaction that first passes the fence.
+//!
+//! The fence is the lease's epoch together with `enabled`, checked on the mailbox's locked row. A function that finds it
+//! lost answers [`Halt::Fenced`] and has written nothing. What is to be written is decided by the worker; no connection
+//! to a mail server may be opened here.
+
+mod arrivals;
+mod folders;
+mod presence;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub use self::{
+    arrivals::{Arrival, Raw, store_arrivals},
+    folders::{Listed, save_folder, save_folders},
+    presence::{apply_expunges, apply_flags, drop_stale, place_matched},
+};
+use super::{App, mailboxes};
+use crate::{
+    model::{
+        Error, Result,
+        caller::Visibility,
+        folder::{Folder, Seen},
+        lease::Fence,
+        mailbox::{ConnectionError, Mailbox, ServerLogin, Service, SyncProgress},
+        state::Signal,
+    },
+    store::{Conn, Work},
+};
+
+/// Why a write of a sync was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// The lease was lost, or the mailbox was disabled or deleted: the sync ends.
+    #[error("the lease was lost, or the mailbox was disabled")]
+    Fenced,
+    /// The store failed.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// The result of a fenced write.
+pub type Fenced<T> = std::result::Result<T, Halt>;
+
+/// Runs a transaction behind the fence.
+async fn fenced<T, F>(app: &App, fence: Fence, work: F) -> Fenced<T>
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut Conn, Mailbox) -> Work<'c, T> + Send + 'static,
+{
+    app.write(move |tx| {
+        Box::pin(async move {
+            match tx.lock_fenced(fence).await? {
+                Some(mailbox) => work(tx, mailbox).await.map(Some),
+                None => Ok(None),
+            }
+        })
+    })
+    .await?
+    .ok_or(Halt::Fenced)
+}
+
+/// The mailbox with its login, when it is to be synced.
+pub async fn load(app: &App, fence: Fence) -> Fenced<(Mailbox, ServerLogin)> {
+    let found = app.store.read().await?.get_mailbox(fence.tenant, Visibility::All, fence.mailbox).await?;
+    let mailbox = found.filter(|mailbox| mailbox.facts.enabled && !mailbox.facts.retired && !mailbox.halted);
+    let mailbox = mailbox.ok_or(Halt::Fenced)?;
+    let login = mailboxes::login(app, fence.tenant, fence.mailbox, Service::Imap).await?.ok_or(Halt::Fenced)?;
+    Ok((mailbox, login))
+}
+
+/// What became of a connection.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What happened.
+    pub signal: Signal,
+    /// Why it does not work: a stable word and a sentence.
+    pub problem: Option<(String, String)>,
+    /// What the server offers, where it is known.
+    pub capabilities: Option<Vec<String>>,
+}
+
+impl Report {
+    /// Something that is no failure.
+    pub const fn of(signal: Signal) -> Self {
+        Self { signal, problem: None, capabilities: None }
+    }
+}
+
+/// Moves the state machine on.
+///
+/// An error's `since` stays while the same error stays; it goes when a connection succeeds. Credentials that were
+/// refused stop dialling.
+pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> {
+    let now = app.clock.now();
+    fenced(app, fence, move |tx, mut mailbox| {
+        Box::pin(async move {
+            let before = (mailbox.facts, mailbox.halted, mailbox.error.clone(), mailbox.capabilities.clone());
+            let Report { signal, problem, capabilities } = report;
+            mailbox.facts.phase = mailbox.facts.phase.after(signal);
+            match signal {
+                Signal::LoggedIn => {
+                    mailbox.facts.connected_before = true;
+                    mailbox.error = None;
+                }
+                Signal::Refused => mailbox.halted = true,
+                Signal::Dialled | Signal::CaughtUp | Signal::Failed | Signal::Closed => {}
+            }
+            if let Some((code, message)) = problem {
+                let since = mailbox.error.filter(|error| error.code == code).map_or(now, |error| error.since);
+                mailbox.error = Some(ConnectionError { code, message, since });
+            }
+            mailbox.capabilities = capabilities.unwrap_or(mailbox.capabilities);
+            if before != (mailbox.facts, mailbox.halted, mailbox.error.clone(), mailbox.capabilities.clone()) {
+                mailbox.updated_at = now;
+                tx.update_mailbox(fence.tenant, &mailbox).await?;
+            }
+            Ok(mailbox)
+        })
+    })
+    .await
+}
+
+/// Stores how far the first sync has come; `None` when it is done.
+pub async fn save_progress(app: &App, fence: Fence, progress: Option<SyncProgress>) -> Fenced<()> {
+    fenced(app, fence, move |tx, _| {
+        Box::pin(async move { tx.set_progress(fence.tenant, fence.mailbox, progress.as_ref()).await })
+    })
+    .await
+}
+
+/// Stores that a pass over the folders has ended.
+pub async fn save_synced(app: &App, fence: Fence, at: DateTime<Utc>) -> Fenced<()> {
+    fenced(app, fence, move |tx, _| {
+        Box::pin(async move { tx.set_last_synced(fence.tenant, fence.mailbox, at).await })
+    })
+    .await
+}
+
+/// Gives the lease back.
+pub async fn release(app: &App, fence: Fence) -> Result<()> {
+    app.write(move |tx| Box::pin(async move { tx.release_lease(fence).await })).await
+}
+
+/// What is stored of a folder's present generation, by UID.
+pub async fn placements(app: &App, fence: Fence, folder: &Folder, uids: (i64, i64)) -> Fenced<Vec<Seen>> {
+    let mut conn = app.store.read().await?;
+    Ok(conn.placements_in(fence.tenant, folder.id, folder.cursor.uid_validity, uids).await?)
+}
+
+/// True when the folder still has placements of an earlier generation.
+pub async fn has_stale(app: &App, fence: Fence, folder: &Folder) -> Fenced<bool> {
+    let mut conn = app.store.read().await?;
+    Ok(conn.has_stale_placements(fence.tenant, folder.id, folder.cursor.uid_validity).await?)
+}
+
+/// Finds messages of the folder's earlier generation by what a server tells of them, where that is unique on both sides:
+/// `(Message-ID, RFC822.SIZE, INTERNALDATE)`. Answers the message for each index of `wanted` that has one.
+pub async fn match_generation(app: &App, fence: Fence, folder: &Folder, wanted: &[Traits]) -> Fenced<Vec<(usize, Uuid)>> {
+    let mut conn = app.store.read().await?;
+    let ids: Vec<String> = wanted.iter().map(|traits| traits.0.clone()).collect();
+    let generation = folder.cursor.uid_validity;
+    let mut stored: HashMap<Traits, Option<Uuid>> = HashMap::new();
+    for (id, message_id, size, at) in conn.find_earlier_generation(fence.tenant, folder.id, generation, &ids).await? {
+        let Some(message_id) = message_id else { continue };
+        let unique = stored.entry((message_id, size, at)).or_insert(Some(id));
+        if *unique != Some(id) {
+            *unique = None;
+        }
+    }
+    let mut counts: HashMap<&Traits, usize> = HashMap::new();
+    for traits in wanted {
+        *counts.entry(traits).or_default() += 1;
+    }
+    let matched = wanted.iter().enumerate().filter(|(_, traits)| counts.get(traits) == Some(&1));
+    Ok(matched.filter_map(|(at, traits)| Some((at, stored.get(traits).copied().flatten()?))).collect())
+}
+
+/// What a server tells of a message without sending it: Message-ID, RFC822.SIZE and INTERNALDATE.
+pub type Traits = (String, i64, DateTime<Utc>);
+
+/// Sets a message aside that could not be stored, together with the folder's cursor, so that it blocks nothing.
+pub async fn set_aside(app: &App, fence: Fence, folder: Folder, uid: i64, reason: String) -> Fenced<()> {
+    let now = app.clock.now();
+    fenced(app, fence, move |tx, _| {
+        Box::pin(async move {
+            tx.quarantine(fence.tenant, &folder, uid, &reason, now).await?;
+            tx.update_folder(fence.tenant, &folder).await
+        })
+    })
+    .await
+}

@@ -1,0 +1,191 @@
+//! Where messages lie: flags that changed, copies that went, and what follows for the message, its thread and the counts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{App, Fence, Fenced, fenced};
+use crate::{
+    model::{
+        Result,
+        folder::{FlagUpdate, Folder, FolderRole},
+        id::TenantId,
+        mailbox::Mailbox,
+        message::{Message, ParticipantKind, Presence},
+    },
+    service::mailboxes::is_own,
+    store::{Conn, PlacementRow},
+};
+
+/// How many placements of an earlier generation go in one transaction.
+const STALE_BATCH: i64 = 500;
+
+/// Stores flags that changed on the server, together with the folder's cursor.
+pub async fn apply_flags(app: &App, fence: Fence, folder: Folder, updates: Vec<FlagUpdate>) -> Fenced<()> {
+    let now = app.clock.now();
+    fenced(app, fence, move |tx, mailbox| {
+        Box::pin(async move {
+            let generation = folder.cursor.uid_validity;
+            let changed = tx.update_flags(fence.tenant, folder.id, generation, &updates).await?;
+            settle(tx, fence.tenant, &mailbox, changed, now).await?;
+            tx.update_folder(fence.tenant, &folder).await
+        })
+    })
+    .await
+}
+
+/// Takes copies away that the server has no more, together with the folder's cursor. Answers the folder's new count.
+pub async fn apply_expunges(app: &App, fence: Fence, folder: Folder, uids: Vec<i64>) -> Fenced<Folder> {
+    let now = app.clock.now();
+    fenced(app, fence, move |tx, mailbox| {
+        Box::pin(async move {
+            let mut folder = folder;
+            let generation = folder.cursor.uid_validity;
+            let removed = tx.delete_placements(fence.tenant, folder.id, generation, &uids).await?;
+            folder.message_count -= i64::try_from(removed.len()).unwrap_or_default();
+            settle(tx, fence.tenant, &mailbox, removed, now).await?;
+            tx.update_folder(fence.tenant, &folder).await?;
+            Ok(folder)
+        })
+    })
+    .await
+}
+
+/// Places messages that are known from the folder's earlier generation: `(uid, message, flags)`. They are neither
+/// fetched nor announced again.
+pub async fn place_matched(
+    app: &App,
+    fence: Fence,
+    folder: Folder,
+    matched: Vec<(i64, Uuid, Vec<String>)>,
+) -> Fenced<Folder> {
+    let now = app.clock.now();
+    fenced(app, fence, move |tx, mailbox| {
+        Box::pin(async move {
+            let mut folder = folder;
+            let rows: Vec<PlacementRow> = matched
+                .into_iter()
+                .map(|(uid, message_id, flags)| PlacementRow {
+                    folder_id: folder.id,
+                    uid_validity: folder.cursor.uid_validity,
+                    uid,
+                    message_id,
+                    flags,
+                })
+                .collect();
+            let placed = tx.create_placements(fence.tenant, fence.mailbox, &rows).await?;
+            folder.message_count += i64::try_from(placed.len()).unwrap_or_default();
+            settle(tx, fence.tenant, &mailbox, placed, now).await?;
+            tx.update_folder(fence.tenant, &folder).await?;
+            Ok(folder)
+        })
+    })
+    .await
+}
+
+/// Drops placements of the folder's earlier generations, a batch at a time; true when some may be left.
+pub async fn drop_stale(app: &App, fence: Fence, folder: &Folder) -> Fenced<bool> {
+    let now = app.clock.now();
+    let (id, generation) = (folder.id, folder.cursor.uid_validity);
+    fenced(app, fence, move |tx, mailbox| {
+        Box::pin(async move {
+            let removed = tx.delete_stale_placements(fence.tenant, id, generation, STALE_BATCH).await?;
+            let more = !removed.is_empty();
+            settle(tx, fence.tenant, &mailbox, removed, now).await?;
+            Ok(more)
+        })
+    })
+    .await
+}
+
+/// Takes a folder away with the copies that lay in it.
+pub(super) async fn remove_folder(
+    tx: &mut Conn,
+    tenant: TenantId,
+    mailbox: &Mailbox,
+    folder: &Folder,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    // Generation 0 is none, so every placement of the folder is an earlier one.
+    loop {
+        let removed = tx.delete_stale_placements(tenant, folder.id, 0, STALE_BATCH).await?;
+        if removed.is_empty() {
+            break;
+        }
+        settle(tx, tenant, mailbox, removed, now).await?;
+    }
+    tx.delete_folder(tenant, folder.id).await
+}
+
+/// Works out anew what follows from the placements of these messages: flags, folders, and whether they are there at all.
+/// A message without a copy becomes a tombstone; one that has a copy again is revived.
+pub(super) async fn settle(
+    tx: &mut Conn,
+    tenant: TenantId,
+    mailbox: &Mailbox,
+    ids: Vec<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let ids: Vec<Uuid> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let outgoing = outgoing_folders(tx, tenant, mailbox.id).await?;
+    let mut copies: HashMap<Uuid, Vec<PlacementRow>> = HashMap::new();
+    for placement in tx.placements_of(tenant, &ids).await? {
+        copies.entry(placement.message_id).or_default().push(placement);
+    }
+    let mut came_or_went = Vec::new();
+    let mut threads: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for (mut message, was_deleted) in tx.lock_messages(tenant, &ids).await? {
+        let copies = copies.remove(&message.id).unwrap_or_default();
+        let deleted = copies.is_empty();
+        let before = (message.flags.clone(), message.folder_ids.clone(), message.incoming);
+        if !deleted {
+            let own = is_own(mailbox, author(&message));
+            let copies = copies.iter().map(|copy| {
+                (copy.folder_id, outgoing.contains(&copy.folder_id), copy.flags.as_slice())
+            });
+            let presence = Presence::of(own, copies);
+            (message.flags, message.folder_ids) = (presence.flags, presence.folder_ids);
+            (message.unread, message.incoming) = (presence.unread, presence.incoming);
+        }
+        if deleted == was_deleted && before == (message.flags.clone(), message.folder_ids.clone(), message.incoming) {
+            continue;
+        }
+        message.updated_at = now;
+        tx.update_presence(tenant, &message, deleted).await?;
+        if deleted != was_deleted {
+            came_or_went.push(message.id);
+            *threads.entry(message.thread_id).or_default() += if deleted { -1 } else { 1 };
+        }
+    }
+    count(tx, tenant, mailbox.id, threads).await?;
+    tx.queue_index(tenant, &came_or_went, now).await
+}
+
+/// Adds to the counts of threads, and of the mailbox by their sum.
+async fn count(tx: &mut Conn, tenant: TenantId, mailbox: Uuid, deltas: BTreeMap<Uuid, i64>) -> Result<()> {
+    let ids: Vec<Uuid> = deltas.keys().copied().collect();
+    for mut thread in tx.lock_threads(tenant, &ids).await? {
+        thread.message_count += deltas.get(&thread.id).copied().unwrap_or_default();
+        if let Some(last) = tx.last_sent_in_thread(tenant, thread.id).await? {
+            thread.last_message_at = last;
+        }
+        tx.update_thread(tenant, &thread).await?;
+    }
+    tx.add_message_count(tenant, mailbox, deltas.values().sum()).await
+}
+
+/// The folders of a mailbox that hold only what its owner wrote.
+pub(super) async fn outgoing_folders(tx: &mut Conn, tenant: TenantId, mailbox: Uuid) -> Result<BTreeSet<Uuid>> {
+    let folders = tx.list_folders(tenant, mailbox).await?;
+    let outgoing = folders.into_iter().filter(|folder| folder.role.is_some_and(FolderRole::is_outgoing));
+    Ok(outgoing.map(|folder| folder.id).collect())
+}
+
+/// The address of a message's author.
+pub(super) fn author(message: &Message) -> Option<&str> {
+    message.participants(ParticipantKind::From).next().map(|address| address.address.as_str())
+}

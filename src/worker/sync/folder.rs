@@ -1,0 +1,248 @@
+//! One pass over a folder: its generation, its new mail, its flags, and what was expunged (RFC 9051; RFC 7162).
+//!
+//! The cursor moves only over UIDs that were stored, proven absent by a tagged OK, or set aside, and in the same
+//! transaction as what it moves over.
+
+use super::{
+    live::Connection,
+    run::Stop,
+};
+use crate::{
+    mail::imap::{FetchRow, Qresync, Selected, UidSet},
+    model::folder::{Cursor, FlagUpdate, Folder},
+    service::sync::{self, Traits},
+};
+
+/// How many messages' metadata are asked for at once.
+const METADATA: u64 = 500;
+/// How many UIDs a window has in which expunges are looked for.
+const WINDOW: i64 = 5_000;
+/// Servers without mod-sequences are asked for the flags of this many of the newest UIDs.
+const PLAIN_FLAGS: i64 = 1_000;
+/// A pass that removes more than this many messages, and more than half of the folder, is checked on a new connection.
+const BRAKE: usize = 20;
+
+impl Connection<'_> {
+    /// Passes over a folder; answers it as it is now, and how many messages the server has in it.
+    pub(super) async fn pass_over(&mut self, mut folder: Folder) -> Result<(Folder, u32), Stop> {
+        let known = self.known(folder.cursor);
+        let selected = self.open(&folder.raw_name, known).await?;
+        let exists = selected.exists;
+        if i64::from(selected.uid_validity) != folder.cursor.uid_validity {
+            return Ok((self.begin_generation(folder, &selected).await?, exists));
+        }
+        // What is compared with the server's answers is what was known before them.
+        let known_to = folder.cursor.last_uid;
+        if i64::from(selected.uid_next) - 1 > known_to {
+            let new = self.existing(known_to + 1, i64::from(selected.uid_next) - 1).await?;
+            folder = self.receive(folder, &new).await?;
+            folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(selected.uid_next) - 1);
+            sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
+        }
+        folder = self.follow_flags(folder, &selected, known_to).await?;
+        folder = self.follow_expunges(folder, &selected, known_to, known.is_some()).await?;
+        Ok((folder, exists))
+    }
+
+    /// What QRESYNC tells the server that we know.
+    fn known(&self, cursor: Cursor) -> Option<Qresync> {
+        let uid_validity = u32::try_from(cursor.uid_validity).ok().filter(|validity| *validity > 0)?;
+        let modseq = u64::try_from(cursor.highest_modseq).ok().filter(|modseq| *modseq > 0)?;
+        let low = u32::try_from(cursor.backfill_low.max(1)).ok()?;
+        let high = u32::try_from(cursor.last_uid).ok()?;
+        let known_uids = (low <= high).then_some((low, high));
+        self.qresync.then_some(Qresync { uid_validity, modseq, known_uids })
+    }
+
+    /// The folder is new to us, or its UIDs have begun anew: everything in it is for the backfill, which recognises what
+    /// is known from an earlier generation.
+    async fn begin_generation(&mut self, mut folder: Folder, selected: &Selected) -> Result<Folder, Stop> {
+        folder.cursor = Cursor {
+            uid_validity: i64::from(selected.uid_validity),
+            last_uid: i64::from(selected.uid_next) - 1,
+            backfill_low: i64::from(selected.uid_next),
+            highest_modseq: modseq(selected),
+        };
+        folder.message_count = 0;
+        folder.object_id = selected.mailbox_id.clone().or(folder.object_id);
+        sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
+        Ok(folder)
+    }
+
+    /// The UIDs between these two that the server has.
+    async fn existing(&mut self, low: i64, high: i64) -> Result<UidSet, Stop> {
+        let (Ok(low), Ok(high)) = (u32::try_from(low), u32::try_from(high)) else { return Ok(UidSet::new()) };
+        Ok(self.session()?.search_uids(low, high).await?)
+    }
+
+    /// New mail, oldest first.
+    async fn receive(&mut self, mut folder: Folder, uids: &UidSet) -> Result<Folder, Stop> {
+        let mut rest = uids.clone();
+        while !rest.is_empty() {
+            let (slice, later) = rest.split(METADATA);
+            let items = self.items;
+            let rows = self.session()?.fetch_metadata(&slice, items).await?;
+            folder = self.fetch(folder, rows, |cursor, uid| cursor.last_uid = cursor.last_uid.max(uid)).await?;
+            if let Some(last) = slice.last() {
+                folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(last));
+            }
+            rest = later;
+        }
+        Ok(folder)
+    }
+
+    /// One slice of the backfill, newest first; the folder's earlier generations go when it is done.
+    pub(super) async fn backfill_slice(&mut self, mut folder: Folder) -> Result<Folder, Stop> {
+        let selected = self.open(&folder.raw_name, None).await?;
+        if i64::from(selected.uid_validity) != folder.cursor.uid_validity {
+            return self.begin_generation(folder, &selected).await;
+        }
+        let existing = self.existing(1, folder.cursor.backfill_low - 1).await?;
+        let (older, slice) = existing.split_last(METADATA);
+        let stale = sync::has_stale(&self.shared.app, self.fence, &folder).await?;
+        let items = crate::mail::imap::FetchItems { header_fields: stale, ..self.items };
+        let mut rows = self.session()?.fetch_metadata(&slice, items).await?;
+        if stale {
+            (folder, rows) = self.recognise(folder, rows).await?;
+        }
+        rows.reverse();
+        folder = self.fetch(folder, rows, |cursor, uid| cursor.backfill_low = cursor.backfill_low.min(uid)).await?;
+        folder.cursor.backfill_low = slice.first().filter(|_| !older.is_empty()).map_or(1, i64::from);
+        sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
+        if folder.cursor.is_backfilled() {
+            while sync::drop_stale(&self.shared.app, self.fence, &folder).await? {}
+        }
+        Ok(folder)
+    }
+
+    /// Places messages that are known from an earlier generation; answers the rows that are not.
+    async fn recognise(&mut self, folder: Folder, rows: Vec<FetchRow>) -> Result<(Folder, Vec<FetchRow>), Stop> {
+        let mut wanted = Vec::new();
+        let mut owners = Vec::new();
+        for (at, row) in rows.iter().enumerate() {
+            if let Some(traits) = traits(row) {
+                wanted.push(traits);
+                owners.push(at);
+            }
+        }
+        let found = sync::match_generation(&self.shared.app, self.fence, &folder, &wanted).await?;
+        let mut matched = std::collections::HashMap::new();
+        for (index, message) in found {
+            if let Some(at) = owners.get(index) {
+                matched.insert(*at, message);
+            }
+        }
+        let mut places = Vec::with_capacity(matched.len());
+        let mut rest = Vec::new();
+        for (at, row) in rows.into_iter().enumerate() {
+            match matched.get(&at) {
+                Some(message) => places.push((i64::from(row.uid), *message, flags(&row))),
+                None => rest.push(row),
+            }
+        }
+        let folder = sync::place_matched(&self.shared.app, self.fence, folder, places).await?;
+        Ok((folder, rest))
+    }
+
+    /// Flags that changed: by CHANGEDSINCE, or for plain servers those of the newest messages. The mod-sequence is stored
+    /// only after the whole answer.
+    async fn follow_flags(&mut self, mut folder: Folder, selected: &Selected, known_to: i64) -> Result<Folder, Stop> {
+        let low = folder.cursor.backfill_low.max(1);
+        let since = u64::try_from(folder.cursor.highest_modseq).ok().filter(|since| *since > 0);
+        let now = modseq(selected);
+        let rows = match since.filter(|_| now > 0) {
+            Some(_) if folder.cursor.highest_modseq == now => return Ok(folder),
+            Some(since) => {
+                let known = range(low, known_to);
+                if known.is_empty() { Vec::new() } else { self.session()?.fetch_flags(&known, Some(since)).await? }
+            }
+            None => {
+                let newest = range(low.max(known_to - PLAIN_FLAGS), known_to);
+                if newest.is_empty() { Vec::new() } else { self.session()?.fetch_flags(&newest, None).await? }
+            }
+        };
+        let updates: Vec<FlagUpdate> = rows
+            .iter()
+            .filter(|row| row.flags.is_some())
+            .map(|row| FlagUpdate { uid: i64::from(row.uid), flags: flags(row) })
+            .collect();
+        let moved = now != folder.cursor.highest_modseq;
+        folder.cursor.highest_modseq = now;
+        if moved || !updates.is_empty() {
+            sync::apply_flags(&self.shared.app, self.fence, folder.clone(), updates).await?;
+        }
+        Ok(folder)
+    }
+
+    /// Messages that the server has no more: by VANISHED, else by comparing windows of UIDs.
+    async fn follow_expunges(
+        &mut self,
+        folder: Folder,
+        selected: &Selected,
+        known_to: i64,
+        told: bool,
+    ) -> Result<Folder, Stop> {
+        let low = folder.cursor.backfill_low.max(1);
+        // New mail is stored by now, so equal counts mean that nothing is gone.
+        if folder.cursor.is_backfilled() && i64::from(selected.exists) == folder.message_count {
+            return Ok(folder);
+        }
+        let mut gone = Vec::new();
+        if told {
+            for (first, last) in selected.vanished_earlier.intersection(&range(low, known_to)).ranges() {
+                let uids = (i64::from(*first), i64::from(*last));
+                let seen = sync::placements(&self.shared.app, self.fence, &folder, uids).await?;
+                gone.extend(seen.into_iter().map(|seen| seen.uid));
+            }
+        } else {
+            let mut from = low;
+            while from <= known_to {
+                let to = (from + WINDOW - 1).min(known_to);
+                let existing = self.existing(from, to).await?;
+                let seen = sync::placements(&self.shared.app, self.fence, &folder, (from, to)).await?;
+                let missing = |uid: i64| u32::try_from(uid).is_ok_and(|uid| !existing.contains(uid));
+                gone.extend(seen.into_iter().map(|seen| seen.uid).filter(|uid| missing(*uid)));
+                from = to + 1;
+            }
+        }
+        if gone.is_empty() {
+            return Ok(folder);
+        }
+        let half = usize::try_from(folder.message_count / 2).unwrap_or_default();
+        if gone.len() > BRAKE && gone.len() > half && self.memory.suspect != Some(folder.id) {
+            tracing::warn!(mailbox = %self.fence.mailbox, folder = %folder.id, gone = gone.len(),
+                "most of a folder is gone: looking again on a new connection");
+            self.memory.suspect = Some(folder.id);
+            return Err(Stop::Again);
+        }
+        self.memory.suspect = self.memory.suspect.filter(|suspect| *suspect != folder.id);
+        Ok(sync::apply_expunges(&self.shared.app, self.fence, folder, gone).await?)
+    }
+}
+
+fn range(low: i64, high: i64) -> UidSet {
+    match (u32::try_from(low), u32::try_from(high)) {
+        (Ok(low), Ok(high)) => UidSet::range(low, high),
+        _ => UidSet::new(),
+    }
+}
+
+fn modseq(selected: &Selected) -> i64 {
+    selected.highest_modseq.and_then(|modseq| i64::try_from(modseq).ok()).unwrap_or_default()
+}
+
+/// A message's flags, sorted, without `\Recent`, which says something of the session and not of the message.
+pub(super) fn flags(row: &FetchRow) -> Vec<String> {
+    let mut flags: Vec<String> = row.flags.iter().flatten().cloned().collect();
+    flags.retain(|flag| !flag.eq_ignore_ascii_case("\\Recent"));
+    flags.sort_unstable();
+    flags.dedup();
+    flags
+}
+
+/// What a row tells of a message, when it is enough to recognise it by.
+fn traits(row: &FetchRow) -> Option<Traits> {
+    let parsed = crate::mail::mime::parse_header(row.header.as_deref()?);
+    let size = i64::try_from(row.size?).ok()?;
+    Some((parsed.message_id?, size, row.internal_date?))
+}

@@ -1,0 +1,274 @@
+//! A logged-in connection: catch up with every folder, then idle on INBOX and look at the others from time to time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Shared,
+    run::{Memory, Stop},
+};
+use crate::{
+    mail::imap::{FetchItems, FolderStatus, IdleEvent, ListEntry, Qresync, Selected, Session},
+    model::{
+        folder::{Folder, FolderRole},
+        lease::Fence,
+        mailbox::SyncProgress,
+        provider::Provider,
+        state::Signal,
+    },
+    service::sync::{self, Listed, Report},
+};
+
+/// IDLE is begun again after this long (RFC 2177 says 29 minutes at most), and sooner for Gmail, which drops it.
+const IDLE: Duration = Duration::from_secs(29 * 60);
+const IDLE_GMAIL: Duration = Duration::from_secs(9 * 60);
+/// How often folders other than INBOX are looked at.
+const OTHERS: Duration = Duration::from_secs(5 * 60);
+/// How often INBOX is looked at during a backfill, where there can be no IDLE.
+const GLANCE: Duration = Duration::from_secs(5);
+/// Where the server has no IDLE: the shortest time between two passes, and how much longer it may get by chance.
+const POLL: Duration = Duration::from_secs(60);
+const POLL_JITTER: Duration = Duration::from_secs(240);
+
+/// A connection and what it works with.
+pub(super) struct Connection<'c> {
+    pub(super) shared: &'c Shared,
+    pub(super) fence: Fence,
+    pub(super) memory: &'c mut Memory,
+    pub(super) items: FetchItems,
+    pub(super) qresync: bool,
+    pub(super) progress: Option<SyncProgress>,
+    switch: &'c CancellationToken,
+    session: Option<Session>,
+    provider: Provider,
+    folders: Vec<Folder>,
+}
+
+impl<'c> Connection<'c> {
+    pub(super) fn new(
+        shared: &'c Shared,
+        fence: Fence,
+        switch: &'c CancellationToken,
+        memory: &'c mut Memory,
+        session: Session,
+        provider: Provider,
+    ) -> Self {
+        Self {
+            shared,
+            fence,
+            memory,
+            items: FetchItems::default(),
+            qresync: false,
+            progress: None,
+            switch,
+            session: Some(session),
+            provider,
+            folders: Vec::new(),
+        }
+    }
+
+    /// The session, if it was not lost.
+    pub(super) fn into_session(self) -> Option<Session> {
+        self.session
+    }
+
+    /// The session; lost only when IDLE failed.
+    pub(super) fn session(&mut self) -> Result<&mut Session, Stop> {
+        self.session.as_mut().ok_or(Stop::Again)
+    }
+
+    /// Opens a folder for reading.
+    pub(super) async fn open(&mut self, raw_name: &[u8], known: Option<Qresync>) -> Result<Selected, Stop> {
+        let session = self.session()?;
+        let selected = session.examine(raw_name, known).await?;
+        // The folder's own mod-sequence is the cursor's; a message's own is never asked for.
+        let items = FetchItems { modseq: false, ..FetchItems::offered(session.capabilities()) };
+        self.items = items;
+        Ok(selected)
+    }
+
+    /// Catches up, then idles until the connection ends.
+    pub(super) async fn serve(&mut self) -> Result<(), Stop> {
+        let switch = self.switch;
+        switch.run_until_cancelled(self.catch_up()).await.ok_or(Stop::Cancelled)??;
+        let mut others = Instant::now() + OTHERS;
+        loop {
+            let event = self.wait(others).await?;
+            if event == IdleEvent::Cancelled {
+                return Err(Stop::Cancelled);
+            }
+            let look = Instant::now() >= others;
+            switch.run_until_cancelled(self.look(look)).await.ok_or(Stop::Cancelled)??;
+            if look {
+                others = Instant::now() + OTHERS;
+            }
+        }
+    }
+
+    /// The passes after a connect: every folder's changes first, then what the backfill has not reached.
+    async fn catch_up(&mut self) -> Result<(), Stop> {
+        let enabled = self.session()?.enable(&["QRESYNC", "CONDSTORE"]).await?;
+        self.qresync = enabled.iter().any(|name| name == "QRESYNC");
+        self.list(true).await?;
+        let mut total = 0;
+        for at in 0..self.folders.len() {
+            total += i64::from(self.pass(at).await?);
+        }
+        self.backfill(total).await?;
+        sync::report(&self.shared.app, self.fence, Report::of(Signal::CaughtUp)).await?;
+        self.synced().await
+    }
+
+    /// A pass that a wake or a poll asked for: INBOX always, the others when it is their time.
+    async fn look(&mut self, others: bool) -> Result<(), Stop> {
+        if others {
+            self.list(false).await?;
+            for at in 0..self.folders.len() {
+                if Some(at) != self.inbox() && self.differs(at).await? {
+                    self.pass(at).await?;
+                }
+            }
+        }
+        if let Some(inbox) = self.inbox() {
+            self.pass(inbox).await?;
+        }
+        self.backfill(0).await?;
+        self.synced().await
+    }
+
+    async fn synced(&mut self) -> Result<(), Stop> {
+        Ok(sync::save_synced(&self.shared.app, self.fence, self.shared.app.clock.now()).await?)
+    }
+
+    /// Reads the folder list and stores what changed about it.
+    async fn list(&mut self, first: bool) -> Result<(), Stop> {
+        let listed = self.session()?.list().await?;
+        let mut entries = Vec::with_capacity(listed.len());
+        for entry in listed.into_iter().filter(|entry| entry.selectable) {
+            let known = self.folders.iter().find(|folder| folder.raw_name == entry.raw_name);
+            let mut object_id = known.and_then(|folder| folder.object_id.clone());
+            if known.is_none() && self.session()?.capabilities().has("OBJECTID") {
+                object_id = self.session()?.status(&entry.raw_name).await?.mailbox_id;
+            }
+            entries.push(named(entry, object_id));
+        }
+        self.folders = sync::save_folders(&self.shared.app, self.fence, entries, first).await?;
+        Ok(())
+    }
+
+    /// Where INBOX is, which every account has; else the first folder.
+    fn inbox(&self) -> Option<usize> {
+        let inbox = self.folders.iter().position(|folder| folder.role == Some(FolderRole::Inbox));
+        inbox.or_else(|| (!self.folders.is_empty()).then_some(0))
+    }
+
+    /// Passes over one folder; answers how many messages the server has in it. A folder that cannot be opened is passed
+    /// over: the others must not wait for it.
+    async fn pass(&mut self, at: usize) -> Result<u32, Stop> {
+        let Some(folder) = self.folders.get(at).cloned() else { return Ok(0) };
+        let id = folder.id;
+        let (folder, exists) = match self.pass_over(folder).await {
+            Ok(done) => done,
+            Err(Stop::Mail(crate::mail::imap::Error::No { .. })) => {
+                tracing::info!(mailbox = %self.fence.mailbox, folder = %id, "a folder could not be opened");
+                return Ok(0);
+            }
+            Err(stop) => return Err(stop),
+        };
+        if let Some(place) = self.folders.get_mut(at) {
+            *place = folder;
+        }
+        Ok(exists)
+    }
+
+    /// True when STATUS tells of a change in a folder that is not selected.
+    async fn differs(&mut self, at: usize) -> Result<bool, Stop> {
+        let Some(folder) = self.folders.get(at).cloned() else { return Ok(false) };
+        let status = match self.session()?.status(&folder.raw_name).await {
+            Ok(status) => status,
+            Err(crate::mail::imap::Error::No { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(changed(&folder, &status))
+    }
+
+    /// Reads what the backfill has not reached, newest first, one slice of a folder at a time; INBOX's new mail goes before.
+    async fn backfill(&mut self, total: i64) -> Result<(), Stop> {
+        if self.folders.iter().all(|folder| folder.cursor.is_backfilled()) {
+            return Ok(());
+        }
+        let done = self.folders.iter().map(|folder| folder.message_count).sum();
+        self.progress = Some(SyncProgress { folder: String::new(), done, total: total.max(done) });
+        let mut glanced = Instant::now();
+        for at in 0..self.folders.len() {
+            loop {
+                let Some(mut folder) = self.folders.get(at).cloned() else { break };
+                if folder.cursor.uid_validity == 0 || folder.cursor.is_backfilled() {
+                    break;
+                }
+                if let Some(progress) = &mut self.progress {
+                    progress.folder.clone_from(&folder.name);
+                }
+                folder = self.backfill_slice(folder).await?;
+                if let Some(place) = self.folders.get_mut(at) {
+                    *place = folder;
+                }
+                if glanced.elapsed() >= GLANCE
+                    && let Some(inbox) = self.inbox()
+                {
+                    if self.differs(inbox).await? {
+                        self.pass(inbox).await?;
+                    }
+                    glanced = Instant::now();
+                }
+            }
+        }
+        self.progress = None;
+        Ok(sync::save_progress(&self.shared.app, self.fence, None).await?)
+    }
+
+    /// Waits until INBOX changes, until it is time for the other folders, or until the connection is to be closed.
+    async fn wait(&mut self, others: Instant) -> Result<IdleEvent, Stop> {
+        let renewal = if self.provider == Provider::Gmail { IDLE_GMAIL } else { IDLE };
+        let max = renewal.min(others.saturating_duration_since(Instant::now()));
+        let session = self.session.take().ok_or(Stop::Again)?;
+        let mut idle = match session.idle().await {
+            Ok(idle) => idle,
+            Err(refused) => {
+                self.session = refused.session;
+                if self.session.is_none() {
+                    return Err(refused.error.into());
+                }
+                let pause = (POLL + POLL_JITTER.mul_f64(rand::random())).min(max.max(POLL));
+                let slept = self.switch.run_until_cancelled(tokio::time::sleep(pause)).await;
+                return Ok(if slept.is_some() { IdleEvent::Timeout } else { IdleEvent::Cancelled });
+            }
+        };
+        let event = idle.wait(max, self.switch.cancelled()).await?;
+        self.session = Some(idle.done().await?);
+        Ok(event)
+    }
+}
+
+fn named(entry: ListEntry, object_id: Option<String>) -> Listed {
+    Listed {
+        raw_name: entry.raw_name,
+        name: entry.name,
+        delimiter: entry.delimiter.map(String::from),
+        role: entry.special_use,
+        object_id,
+    }
+}
+
+/// True when a folder's STATUS does not say what its cursor says. Servers without mod-sequences do not tell of flags.
+fn changed(folder: &Folder, status: &FolderStatus) -> bool {
+    let cursor = folder.cursor;
+    let same = |theirs: Option<u32>, ours: i64| theirs.is_some_and(|theirs| i64::from(theirs) == ours);
+    let modseq = status.highest_modseq.and_then(|modseq| i64::try_from(modseq).ok());
+    !(same(status.uid_validity, cursor.uid_validity)
+        && same(status.uid_next, cursor.last_uid + 1)
+        && same(status.messages, folder.message_count)
+        && modseq.is_some_and(|modseq| modseq == cursor.highest_modseq))
+}

@@ -1,0 +1,119 @@
+//! Syncing: the supervisor claims mailboxes and runs one task for each; a task dials, catches up, and then idles.
+//!
+//! What is written, and the fence before it, are `service::sync`; no SQL and no parsing of responses may live here.
+
+mod backoff;
+mod folder;
+mod incoming;
+mod live;
+mod run;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    model::{Result, lease::Lease},
+    service::{App, leases},
+};
+
+/// How often leases that ran out are looked for when nobody woke the supervisor.
+const CLAIM: Duration = Duration::from_secs(2);
+/// How often this node's leases are renewed; they last 30 s.
+const RENEW: Duration = Duration::from_secs(10);
+/// Without a renewal for this long, another node may soon own the mailboxes: the connections are dropped.
+const LOST: Duration = Duration::from_secs(20);
+/// Message bytes that all mailboxes together hold in memory, in KiB.
+const BUDGET: u32 = 128 * 1024;
+
+/// What the tasks of all mailboxes share.
+#[derive(Clone)]
+struct Shared {
+    app: App,
+    /// Bounds the bytes of messages that are held in memory, in KiB.
+    budget: Arc<Semaphore>,
+}
+
+/// Claims mailboxes and runs a task for each.
+pub struct Supervisor {
+    shared: Shared,
+    node: String,
+    tasks: TaskTracker,
+    runs: AtomicU64,
+}
+
+impl Supervisor {
+    /// A supervisor of the node with this name, which is unique among the nodes and stays over restarts.
+    pub fn new(app: App, node: String) -> Self {
+        let shared = Shared { app, budget: Arc::new(Semaphore::new(BUDGET as usize)) };
+        Self { shared, node, tasks: TaskTracker::new(), runs: AtomicU64::new(0) }
+    }
+
+    /// Runs until `stop`, then waits until every task has said goodbye to its server.
+    pub async fn run(self, stop: CancellationToken) {
+        let app = &self.shared.app;
+        let mut connections = stop.child_token();
+        let mut own = true;
+        let mut renewed = Instant::now();
+        let mut renewal = tokio::time::interval(RENEW);
+        while !stop.is_cancelled() {
+            match self.claim(own, &connections).await {
+                Ok(()) => own = false,
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "no mailbox could be claimed");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = app.signals.sync_woken() => {}
+                () = tokio::time::sleep(CLAIM) => {}
+                _ = renewal.tick() => match leases::renew(app, &self.node).await {
+                    Ok(()) => renewed = Instant::now(),
+                    Err(error) => {
+                        tracing::error!(error = &error as &dyn std::error::Error, "the leases could not be renewed");
+                    }
+                },
+            }
+            if renewed.elapsed() > LOST && !app.store.is_embedded() {
+                connections.cancel();
+                connections = stop.child_token();
+                renewed = Instant::now();
+            }
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Claims what is free and starts its tasks.
+    async fn claim(&self, own: bool, connections: &CancellationToken) -> Result<()> {
+        loop {
+            let claimed = leases::claim(&self.shared.app, &self.node, own).await?;
+            if claimed.is_empty() {
+                return Ok(());
+            }
+            for lease in claimed {
+                self.start(lease, connections.child_token());
+            }
+            if own {
+                return Ok(());
+            }
+        }
+    }
+
+    fn start(&self, lease: Lease, switch: CancellationToken) {
+        let id = self.runs.fetch_add(1, Ordering::Relaxed);
+        let shared = self.shared.clone();
+        shared.app.signals.register(lease.mailbox, id, switch.clone());
+        self.tasks.spawn(async move {
+            run::sync(&shared, lease, &switch).await;
+            shared.app.signals.unregister(lease.mailbox, id);
+        });
+    }
+}
