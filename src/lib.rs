@@ -28,8 +28,8 @@
 //! - Every write of a sync passes the fence: its lease's epoch, and the mailbox being enabled.
 //! - A mail server's refusal or silence is an error, never an empty answer.
 
-// pub mod api;
-// pub mod cli;
+pub mod api;
+pub mod cli;
 pub mod config;
 pub mod mail;
 pub mod model;

@@ -25,12 +25,16 @@ const ACT_AS: &str = "x-plannr-account-uuid";
 /// An API key, sent as it is.
 #[derive(SecurityScheme)]
 #[oai(ty = "api_key", key_name = "x-api-key", key_in = "header", rename = "ApiKey")]
-struct KeyHeader(#[expect(dead_code, reason = "only documented; the credential is read in one place")] ApiKey);
+struct KeyHeader(
+    #[expect(dead_code, reason = "only documented; the credential is read in one place")] ApiKey,
+);
 
 /// An API key, or a short-lived token that `create_token` made from one.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", bearer_format = "API key or JWT", rename = "Bearer")]
-struct BearerHeader(#[expect(dead_code, reason = "only documented; the credential is read in one place")] Bearer);
+struct BearerHeader(
+    #[expect(dead_code, reason = "only documented; the credential is read in one place")] Bearer,
+);
 
 /// A request that was authenticated and counted: what a handler needs to call a use case.
 pub(super) struct Call {
@@ -90,7 +94,10 @@ impl<'a> ApiExtractor<'a> for Call {
 /// The key of `x-api-key`, else the key or token of `Authorization: Bearer` (RFC 6750, section 2.1).
 fn credential(request: &Request) -> Option<&str> {
     request.header("x-api-key").or_else(|| {
-        let (scheme, credential) = request.header(header::AUTHORIZATION)?.trim_start().split_once(' ')?;
+        let (scheme, credential) = request
+            .header(header::AUTHORIZATION)?
+            .trim_start()
+            .split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(credential)
     })
 }

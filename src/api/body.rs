@@ -46,16 +46,29 @@ impl Validators {
     }
 
     fn check(&self, schema: &str, value: &Value) -> Result<(), Error> {
-        let Some(validator) = self.0.get(schema) else { return Ok(()) };
-        let faults: Vec<FieldError> = validator.iter_errors(value).flat_map(|error| faults(&error)).take(MAX_FAULTS).collect();
-        if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
+        let Some(validator) = self.0.get(schema) else {
+            return Ok(());
+        };
+        let faults: Vec<FieldError> = validator
+            .iter_errors(value)
+            .flat_map(|error| faults(&error))
+            .take(MAX_FAULTS)
+            .collect();
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(faults))
+        }
     }
 }
 
 /// The names of the schemas that are JSON bodies of requests.
 fn body_schemas(document: &Value) -> Vec<String> {
     let paths = document.get("paths").and_then(Value::as_object);
-    let operations = paths.into_iter().flat_map(|paths| paths.values()).filter_map(Value::as_object);
+    let operations = paths
+        .into_iter()
+        .flat_map(|paths| paths.values())
+        .filter_map(Value::as_object);
     let mut names: Vec<String> = operations
         .flat_map(|item| item.values())
         .filter_map(|operation| operation.pointer("/requestBody/content/application~1json/schema/$ref"))
@@ -70,18 +83,30 @@ fn body_schemas(document: &Value) -> Vec<String> {
 /// The faults that one error of the schema names, each with the path of the field itself. Values are never quoted: one
 /// of them may be a password.
 fn faults(error: &ValidationError<'_>) -> Vec<FieldError> {
-    let path: Vec<String> = error.instance_path.as_str().split('/').skip(1).map(unescaped).collect();
+    let path: Vec<String> = error
+        .instance_path
+        .as_str()
+        .split('/')
+        .skip(1)
+        .map(unescaped)
+        .collect();
     let fault = |more: Option<&str>, detail: String| FieldError {
         path: path.iter().cloned().chain(more.map(str::to_owned)).collect(),
         place: Place::Body,
         detail,
     };
     match &error.kind {
-        ValidationErrorKind::Required { property } => vec![fault(property.as_str(), "This field is required.".into())],
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            unexpected.iter().map(|name| fault(Some(name), "There is no such field.".into())).collect()
+        ValidationErrorKind::Required { property } => {
+            vec![fault(property.as_str(), "This field is required.".into())]
         }
-        _ => vec![fault(None, sentence(&error.masked_with("This value").to_string()))],
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .map(|name| fault(Some(name), "There is no such field.".into()))
+            .collect(),
+        _ => vec![fault(
+            None,
+            sentence(&error.masked_with("This value").to_string()),
+        )],
     }
 }
 
@@ -91,7 +116,11 @@ fn unescaped(step: &str) -> String {
 }
 
 fn sentence(text: &str) -> String {
-    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
+    if text.ends_with('.') {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
 }
 
 /// A JSON body.
@@ -114,7 +143,11 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
         Some(meta::<T>(true))
     }
 
-    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
         require_json(request)?;
         Ok(Self(parse(request, &read(body).await?)?))
     }
@@ -134,7 +167,11 @@ impl<'a, T: ParseFromJSON + Default> ApiExtractor<'a> for OptionalBody<T> {
         Some(meta::<T>(false))
     }
 
-    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
         let bytes = read(body).await?;
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(T::default()));
@@ -165,22 +202,46 @@ impl<'a, T: Type> ApiExtractor<'a> for RawBody<T> {
         Some(meta::<T>(false))
     }
 
-    async fn from_request(_: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
-        Ok(Self { bytes: read(body).await?, documented: std::marker::PhantomData })
+    async fn from_request(
+        _: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self {
+            bytes: read(body).await?,
+            documented: std::marker::PhantomData,
+        })
     }
 }
 
 fn meta<T: Type>(required: bool) -> MetaRequest {
     let schema = T::schema_ref();
-    MetaRequest { description: None, content: vec![MetaMediaType { content_type: "application/json", schema }], required }
+    MetaRequest {
+        description: None,
+        content: vec![MetaMediaType {
+            content_type: "application/json",
+            schema,
+        }],
+        required,
+    }
 }
 
 /// Refuses a media type that is neither `application/json` nor of its kind (`application/…+json`).
 fn require_json(request: &Request) -> Result<(), Error> {
-    let media_type = request.content_type().unwrap_or_default().split(';').next().unwrap_or_default();
+    let media_type = request
+        .content_type()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
     let media_type = media_type.trim().to_ascii_lowercase();
-    let is_json = media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"));
-    if is_json { Ok(()) } else { Err(Error::UnsupportedMediaType) }
+    let is_json = media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"));
+    if is_json {
+        Ok(())
+    } else {
+        Err(Error::UnsupportedMediaType)
+    }
 }
 
 /// The bytes of a body: at most [`LIMIT`] of them, within [`DEADLINE`].
@@ -190,18 +251,32 @@ async fn read(body: &mut RequestBody) -> poem::Result<Vec<u8>> {
     }
     let limit = usize::try_from(LIMIT).unwrap_or(usize::MAX);
     let bytes = tokio::time::timeout(DEADLINE, body.take()?.into_bytes_limit(limit)).await;
-    let late = |_| Error::Malformed(format!("The body did not arrive within {} s.", DEADLINE.as_secs()));
+    let late = |_| {
+        Error::Malformed(format!(
+            "The body did not arrive within {} s.",
+            DEADLINE.as_secs()
+        ))
+    };
     Ok(bytes.map_err(late)??.to_vec())
 }
 
 fn parse<T: ParseFromJSON>(request: &Request, bytes: &[u8]) -> Result<T, Error> {
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| Error::Malformed(format!("The body is not JSON: line {}, column {}.", error.line(), error.column())))?;
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        Error::Malformed(format!(
+            "The body is not JSON: line {}, column {}.",
+            error.line(),
+            error.column()
+        ))
+    })?;
     if let Some(validators) = request.data::<Validators>() {
         validators.check(T::name().as_ref(), &value)?;
     }
     T::parse_from_json(Some(value)).map_err(|error| {
-        let fault = FieldError { path: Vec::new(), place: Place::Body, detail: sentence(&error.into_message()) };
+        let fault = FieldError {
+            path: Vec::new(),
+            place: Place::Body,
+            detail: sentence(&error.into_message()),
+        };
         Error::Invalid(vec![fault])
     })
 }

@@ -74,18 +74,26 @@ impl RequestContext {
 
 /// The id that was sent, when it is at most 128 visible ASCII characters; else a new one.
 fn request_id(request: &Request) -> String {
-    let sane = |id: &&str| (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let sane = |id: &&str| {
+        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+    };
     let sent = request.header(REQUEST_ID).filter(sane);
     sent.map_or_else(|| id::new().to_string(), str::to_owned)
 }
 
 /// The peer, or, when the peer is a trusted proxy, the last address of `X-Forwarded-For` that is none.
 fn client_address(request: &Request, trusted_proxies: &[IpNet]) -> Option<IpAddr> {
-    let Addr::SocketAddr(peer) = &request.remote_addr().0 else { return None };
+    let Addr::SocketAddr(peer) = &request.remote_addr().0 else {
+        return None;
+    };
     let trusted = |address: &IpAddr| trusted_proxies.iter().any(|net| net.contains(address));
     let mut address = peer.ip().to_canonical();
     let values = request.headers().get_all("x-forwarded-for");
-    let listed = values.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|list| list.rsplit(','));
+    let listed = values
+        .iter()
+        .rev()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.rsplit(','));
     for hop in listed {
         if !trusted(&address) {
             break;
@@ -102,27 +110,36 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
     let with_port = || hop.parse().ok().map(|address: std::net::SocketAddr| address.ip());
     let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    hop.parse().ok().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+    hop.parse()
+        .ok()
+        .or_else(with_port)
+        .or_else(bracketed)
+        .map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
 mod tests {
-    use poem::web::RemoteAddr;
+    use poem::{
+        Body, RequestParts,
+        http::uri::Scheme,
+        web::{LocalAddr, RemoteAddr},
+    };
 
     use super::*;
 
-    fn request(peer: &str, forwarded: &[&str], id: Option<&str>) -> RequestContext {
-        let mut request = Request::builder();
+    fn context(peer: &str, forwarded: &[&str], id: Option<&str>) -> RequestContext {
+        let mut request = http::Request::builder();
         for value in forwarded {
-            request = request.header("x-forwarded-for", value);
+            request = request.header("x-forwarded-for", *value);
         }
         if let Some(id) = id {
             request = request.header(REQUEST_ID, id);
         }
-        let request = request.finish();
-        let (mut parts, body) = request.into_parts();
-        parts.state.remote_addr = RemoteAddr(Addr::SocketAddr(peer.parse().unwrap()));
-        RequestContext::of(&Request::from_parts(parts, body), &["10.0.0.0/8".parse().unwrap()])
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let peer = RemoteAddr(Addr::SocketAddr(peer.parse().unwrap()));
+        let parts = RequestParts::from((parts, LocalAddr::default(), peer, Scheme::HTTP));
+        let request = Request::from_parts(parts, Body::empty());
+        RequestContext::of(&request, &["10.0.0.0/8".parse().unwrap()])
     }
 
     #[test]
@@ -138,16 +155,16 @@ mod tests {
             ("[::ffff:10.0.0.1]:9", vec!["198.51.100.7"], "198.51.100.7"),
             ("10.0.0.1:9", vec![], "10.0.0.1"),
         ] {
-            let seen = request(peer, &forwarded, None).address();
+            let seen = context(peer, &forwarded, None).address();
             assert_eq!(seen, Some(expected.parse().unwrap()), "{peer} {forwarded:?}");
         }
     }
 
     #[test]
     fn a_sane_request_id_is_kept_and_another_replaced() {
-        assert_eq!(request("192.0.2.1:9", &[], Some("abc-1")).request_id(), "abc-1");
+        assert_eq!(context("192.0.2.1:9", &[], Some("abc-1")).request_id(), "abc-1");
         for wrong in ["", "a b", &"x".repeat(129), "ü"] {
-            let id = request("192.0.2.1:9", &[], Some(wrong)).request_id().to_owned();
+            let id = context("192.0.2.1:9", &[], Some(wrong)).request_id().to_owned();
             assert!(id != wrong && id.len() == 36, "{wrong}");
         }
     }

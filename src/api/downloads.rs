@@ -26,13 +26,18 @@ pub(super) const SANDBOX: &str = "default-src 'none'; sandbox";
 /// The content behind a signed link; needs no credential.
 #[handler]
 pub(super) async fn download(request: &Request, Path(token): Path<String>) -> poem::Result<Response> {
-    let app = request.data::<App>().ok_or_else(|| Error::internal("the endpoint was built without its app"))?;
+    let app = request
+        .data::<App>()
+        .ok_or_else(|| Error::internal("the endpoint was built without its app"))?;
     match attachments::linked_content(app, &token).await {
         Ok((attachment, content)) => Ok(linked(request, &attachment, content)?),
-        Err(error @ Error::Unauthenticated(_)) => Ok(pages::broken_link(StatusCode::FORBIDDEN, &error.to_string())),
-        Err(Error::NotFound(_)) => {
-            Ok(pages::broken_link(StatusCode::NOT_FOUND, "What it led to is not there any more."))
+        Err(error @ Error::Unauthenticated(_)) => {
+            Ok(pages::broken_link(StatusCode::FORBIDDEN, &error.to_string()))
         }
+        Err(Error::NotFound(_)) => Ok(pages::broken_link(
+            StatusCode::NOT_FOUND,
+            "What it led to is not there any more.",
+        )),
         Err(error) => Err(error.into()),
     }
 }
@@ -44,7 +49,10 @@ fn linked(request: &Request, attachment: &Attachment, content: Content) -> Resul
         .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
     let mut response = Response::builder()
         .header(header::CONTENT_TYPE, media_type)
-        .header(header::CONTENT_DISPOSITION, disposition(attachment.part.name.as_deref(), "attachment"))
+        .header(
+            header::CONTENT_DISPOSITION,
+            disposition(attachment.part.name.as_deref(), "attachment"),
+        )
         .header(header::CONTENT_SECURITY_POLICY, SANDBOX)
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::ETAG, entity_tag(&attachment.part.sha256));
@@ -81,7 +89,11 @@ pub(super) fn asked_range(asked: Option<&RangeHeader>, size: u64) -> Result<Opti
         Bound::Excluded(end) => end.min(size),
         Bound::Unbounded => size,
     };
-    if start < end { Ok(Some(start..end)) } else { Err(Error::RangeNotSatisfiable { size }) }
+    if start < end {
+        Ok(Some(start..end))
+    } else {
+        Err(Error::RangeNotSatisfiable { size })
+    }
 }
 
 /// `Content-Range` (RFC 9110, section 14.4).
@@ -99,7 +111,10 @@ pub(super) fn entity_tag(sha256: &[u8; 32]) -> String {
 pub(super) fn disposition(name: Option<&str>, fallback: &str) -> String {
     let name = name.filter(|name| !name.trim().is_empty()).unwrap_or(fallback);
     let plain = |letter: char| letter.is_ascii_graphic() && !"\"\\%;".contains(letter) || letter == ' ';
-    let ascii: String = name.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
+    let ascii: String = name
+        .chars()
+        .map(|letter| if plain(letter) { letter } else { '_' })
+        .collect();
     if ascii == name {
         return format!("attachment; filename=\"{ascii}\"");
     }
@@ -137,13 +152,19 @@ mod tests {
             assert_eq!(range(text).ok().flatten(), expected, "{text}");
         }
         for text in ["bytes=10-", "bytes=10-12"] {
-            assert!(matches!(range(text), Err(Error::RangeNotSatisfiable { size: 10 })), "{text}");
+            assert!(
+                matches!(range(text), Err(Error::RangeNotSatisfiable { size: 10 })),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_name_cannot_leave_its_header() {
-        assert_eq!(disposition(Some("a b.pdf"), "x"), "attachment; filename=\"a b.pdf\"");
+        assert_eq!(
+            disposition(Some("a b.pdf"), "x"),
+            "attachment; filename=\"a b.pdf\""
+        );
         assert_eq!(disposition(None, "x.eml"), "attachment; filename=\"x.eml\"");
         let nasty = disposition(Some("a\"\r\nX: y;ü%.pdf"), "x");
         assert_eq!(

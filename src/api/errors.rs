@@ -12,6 +12,7 @@ use poem_openapi::{
     registry::{MetaResponses, Registry},
 };
 
+use super::{docs::Document, parameters};
 use crate::model::{Error, error::FieldError};
 
 impl ResponseError for Error {
@@ -29,7 +30,10 @@ pub(super) struct Failure<P> {
 
 impl<P> From<Error> for Failure<P> {
     fn from(error: Error) -> Self {
-        Self { error, documented: PhantomData }
+        Self {
+            error,
+            documented: PhantomData,
+        }
     }
 }
 
@@ -49,8 +53,9 @@ impl<P: ApiResponse> ApiResponse for Failure<P> {
     }
 }
 
-/// The domain's error behind one of the framework's; `allow` and `limit` say what the path takes.
-pub(super) fn from_framework(error: poem::Error, allow: impl FnOnce() -> Vec<String>, limit: u64) -> Error {
+/// The domain's error behind one of the framework's; the document says what `path` takes, `limit` how much of it.
+pub(super) fn from_framework(error: poem::Error, document: &Document, path: &str, limit: u64) -> Error {
+    let allow = || document.allowed_methods(path);
     let error = match error.downcast::<Error>() {
         Ok(ours) => return ours,
         Err(other) => other,
@@ -68,8 +73,11 @@ pub(super) fn from_framework(error: poem::Error, allow: impl FnOnce() -> Vec<Str
     if error.is::<ContentTypeError>() {
         return Error::UnsupportedMediaType;
     }
-    if let Some(ParseParamError { name, reason }) = error.downcast_ref() {
-        return Error::Invalid(vec![FieldError::query(name, reason.clone())]);
+    if let Some(ParseParamError { name, reason: _ }) = error.downcast_ref() {
+        return Error::Invalid(vec![FieldError::query(
+            name,
+            parameters::expected(document, name),
+        )]);
     }
     match error.downcast_ref::<ReadBodyError>() {
         Some(ReadBodyError::PayloadTooLarge) => return Error::TooLarge { limit },

@@ -4,9 +4,8 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 
 use futures_util::FutureExt;
 use poem::{
-    Endpoint, IntoResponse, Request, Response,
+    Endpoint, IntoResponse, PathPattern, Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    route::PathPattern,
 };
 
 use super::{
@@ -50,17 +49,24 @@ impl<E: Endpoint> Endpoint for Spoken<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let path = request.original_uri().path().to_owned();
-        let request_id = request.data::<RequestContext>().map(|context| context.request_id().to_owned());
+        let request_id = request
+            .data::<RequestContext>()
+            .map(|context| context.request_id().to_owned());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         let (error, pattern) = match answer {
             Ok(Ok(response)) => return Ok(response.into_response()),
             Ok(Err(error)) => {
                 let pattern = error.data::<PathPattern>().cloned();
-                (from_framework(error, || self.document.allowed_methods(&path), body::LIMIT), pattern)
+                (from_framework(error, &self.document, &path, body::LIMIT), pattern)
             }
             Err(_) => (Error::internal("a handler panicked"), None),
         };
-        let mut response = answer_of(&error, self.dialect, &path, request_id.as_deref().unwrap_or_default());
+        let mut response = answer_of(
+            &error,
+            self.dialect,
+            &path,
+            request_id.as_deref().unwrap_or_default(),
+        );
         if let Some(pattern) = pattern {
             response.set_data(pattern);
         }
@@ -104,7 +110,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Framed<E> {
         request.set_data(self.app.clone());
         let method = request.method().clone();
         let plannr = request.uri().path().starts_with("/api/");
-        let mut response = self.inner.call(request).await.unwrap_or_else(|error| error.into_response());
+        let mut response = self
+            .inner
+            .call(request)
+            .await
+            .unwrap_or_else(|error| error.into_response());
         dress(response.headers_mut(), &context, plannr);
         log(&method, &response, &context, start);
         Ok(response)
@@ -123,7 +133,11 @@ fn dress(headers: &mut HeaderMap, context: &RequestContext, plannr: bool) {
     set_default(header::CACHE_CONTROL, "no-store");
     set_default(header::REFERRER_POLICY, "no-referrer");
     let Some(verdict) = context.verdict() else { return };
-    let named = if plannr { plannr_limits(verdict) } else { limits(verdict) };
+    let named = if plannr {
+        plannr_limits(verdict)
+    } else {
+        limits(verdict)
+    };
     for (name, value) in named {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
@@ -135,16 +149,26 @@ fn dress(headers: &mut HeaderMap, context: &RequestContext, plannr: bool) {
 fn limits(verdict: Verdict) -> [(&'static str, String); 2] {
     let Verdict { key, tenant } = verdict;
     let policy = |name: &str, quote: Quote| format!("\"{name}\";q={};w={}", quote.limit, quote.period);
-    let state = |name: &str, quote: Quote| format!("\"{name}\";r={};t={}", quote.remaining, seconds_to_full(quote));
+    let state =
+        |name: &str, quote: Quote| format!("\"{name}\";r={};t={}", quote.remaining, seconds_to_full(quote));
     [
-        ("ratelimit-policy", format!("{}, {}", policy("key", key), policy("tenant", tenant))),
-        ("ratelimit", format!("{}, {}", state("key", key), state("tenant", tenant))),
+        (
+            "ratelimit-policy",
+            format!("{}, {}", policy("key", key), policy("tenant", tenant)),
+        ),
+        (
+            "ratelimit",
+            format!("{}, {}", state("key", key), state("tenant", tenant)),
+        ),
     ]
 }
 
 fn plannr_limits(verdict: Verdict) -> [(&'static str, String); 2] {
     let Quote { limit, remaining, .. } = verdict.tighter();
-    [("x-ratelimit-limit", limit.to_string()), ("x-ratelimit-remaining", remaining.to_string())]
+    [
+        ("x-ratelimit-limit", limit.to_string()),
+        ("x-ratelimit-remaining", remaining.to_string()),
+    ]
 }
 
 /// How long until the whole quota is there again: it fills evenly.
@@ -173,12 +197,23 @@ mod tests {
 
     #[test]
     fn the_limits_are_written_as_the_draft_says() {
-        let quote = |limit, remaining| Quote { limit, period: 60, remaining, retry_after: None };
-        let verdict = Verdict { key: quote(6000, 5999), tenant: quote(30_000, 30_000) };
+        let quote = |limit, remaining| Quote {
+            limit,
+            period: 60,
+            remaining,
+            retry_after: None,
+        };
+        let verdict = Verdict {
+            key: quote(6000, 5999),
+            tenant: quote(30_000, 30_000),
+        };
         let [policy, state] = limits(verdict);
         assert_eq!(policy.1, "\"key\";q=6000;w=60, \"tenant\";q=30000;w=60");
         assert_eq!(state.1, "\"key\";r=5999;t=1, \"tenant\";r=30000;t=0");
-        let verdict = Verdict { key: quote(6000, 4500), tenant: quote(30_000, 0) };
+        let verdict = Verdict {
+            key: quote(6000, 4500),
+            tenant: quote(30_000, 0),
+        };
         assert_eq!(limits(verdict)[1].1, "\"key\";r=4500;t=15, \"tenant\";r=0;t=60");
         assert_eq!(plannr_limits(verdict).map(|(_, value)| value), ["30000", "0"]);
     }

@@ -13,9 +13,11 @@ pub mod docs;
 mod downloads;
 mod errors;
 mod feather;
+mod mailbox_list;
 mod middleware;
 mod operational;
 mod pages;
+mod parameters;
 mod plannr;
 pub mod server;
 mod v1;
@@ -80,21 +82,58 @@ fn mend<T: poem_openapi::OpenApi>(
 /// # Errors
 /// When the documents cannot be made, which a test excludes.
 pub fn build(app: App, stop: CancellationToken) -> Result<impl Endpoint<Output = Response> + 'static, Error> {
-    let Documents { unified, plannr, feather } = documents().map_err(Error::internal)?;
+    let Documents {
+        unified,
+        plannr,
+        feather,
+    } = documents().map_err(Error::internal)?;
     let routes = docs::routes(&unified, &plannr, &feather)
         .at("/", get(pages::home))
         .at("/healthz", get(operational::healthz))
         .at("/readyz", get(operational::Readiness { stop }))
         .at("/downloads/:token", get(downloads::download))
-        .nest_no_strip("/v1", spoken(Route::new().nest("/v1", v1::service()), Dialect::Unified, &unified)?)
-        .nest_no_strip("/v1/email", spoken(Route::new().nest("/v1/email", feather::service()), Dialect::Feather, &feather)?)
-        .nest_no_strip("/api", spoken(Route::new().nest("/api", plannr::service()), Dialect::Plannr, &plannr)?);
-    let root = Spoken { inner: routes, dialect: Dialect::Unified, document: unified };
+        .nest_no_strip(
+            "/v1",
+            spoken(
+                Route::new().nest("/v1", v1::service()),
+                Dialect::Unified,
+                &unified,
+            )?,
+        )
+        .nest_no_strip(
+            "/v1/email",
+            spoken(
+                Route::new().nest("/v1/email", feather::service()),
+                Dialect::Feather,
+                &feather,
+            )?,
+        )
+        .nest_no_strip(
+            "/api",
+            spoken(
+                Route::new().nest("/api", plannr::service()),
+                Dialect::Plannr,
+                &plannr,
+            )?,
+        );
+    let root = Spoken {
+        inner: routes,
+        dialect: Dialect::Unified,
+        document: unified,
+    };
     Ok(Framed { inner: root, app })
 }
 
 /// A dialect's endpoint, with its validators and its form of errors.
-fn spoken(inner: Route, dialect: Dialect, document: &Document) -> Result<Spoken<impl Endpoint>, Error> {
+fn spoken(
+    inner: Route,
+    dialect: Dialect,
+    document: &Document,
+) -> Result<Spoken<impl Endpoint + use<>>, Error> {
     let validators = Validators::of(document)?;
-    Ok(Spoken { inner: inner.data(validators), dialect, document: document.clone() })
+    Ok(Spoken {
+        inner: inner.data(validators),
+        dialect,
+        document: document.clone(),
+    })
 }

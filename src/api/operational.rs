@@ -26,7 +26,7 @@ impl Endpoint for Readiness {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let unavailable = |why: &'static str| Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(why);
+        let unavailable = |why: &'static str| text(StatusCode::SERVICE_UNAVAILABLE, why);
         if self.stop.is_cancelled() {
             return Ok(unavailable("draining\n"));
         }
@@ -34,8 +34,19 @@ impl Endpoint for Readiness {
             Some(app) => tokio::time::timeout(DEADLINE, ping(app)).await.unwrap_or(false),
             None => false,
         };
-        Ok(if answers { Response::builder().body("ok\n") } else { unavailable("the database does not answer\n") })
+        Ok(if answers {
+            text(StatusCode::OK, "ok\n")
+        } else {
+            unavailable("the database does not answer\n")
+        })
     }
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response {
+    Response::builder()
+        .status(status)
+        .content_type("text/plain; charset=utf-8")
+        .body(text)
 }
 
 async fn ping(app: &App) -> bool {

@@ -16,7 +16,10 @@ pub(super) fn home() -> Response {
 
 /// What a person sees whose link does not lead to anything.
 pub(super) fn broken_link(status: StatusCode, detail: &str) -> Response {
-    page(status, include_str!("pages/broken_link.html").replace("{{detail}}", &escaped(detail)))
+    page(
+        status,
+        include_str!("pages/broken_link.html").replace("{{detail}}", &escaped(detail)),
+    )
 }
 
 fn page(status: StatusCode, html: String) -> Response {
@@ -28,5 +31,8 @@ fn page(status: StatusCode, html: String) -> Response {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

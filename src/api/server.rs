@@ -57,9 +57,14 @@ where
         });
     }
     drop(listener);
-    let drained = tokio::time::timeout(DRAIN_TIMEOUT, async { while connections.join_next().await.is_some() {} });
+    let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
+        while connections.join_next().await.is_some() {}
+    });
     if drained.await.is_err() {
-        tracing::warn!(connections = connections.len(), "connections were cut off at the end of the drain time");
+        tracing::warn!(
+            connections = connections.len(),
+            "connections were cut off at the end of the drain time"
+        );
     }
     connections.shutdown().await;
     Ok(())
@@ -99,7 +104,9 @@ async fn connection(
     local: poem::web::LocalAddr,
     stop: CancellationToken,
 ) -> Result<(), hyper::Error> {
-    let Ok(remote) = stream.peer_addr() else { return Ok(()) };
+    let Ok(remote) = stream.peer_addr() else {
+        return Ok(());
+    };
     let remote = poem::web::RemoteAddr(poem::Addr::SocketAddr(remote));
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
@@ -107,7 +114,10 @@ async fn connection(
         let (app, local, remote) = (app.clone(), local.clone(), remote.clone());
         async move {
             let request = Request::from((request, local, remote, Scheme::HTTP));
-            let response = app.call(request).await.unwrap_or_else(|error| error.into_response());
+            let response = app
+                .call(request)
+                .await
+                .unwrap_or_else(|error| error.into_response());
             Ok::<_, Infallible>(hyper::Response::from(response.into_response()))
         }
     });
@@ -133,7 +143,10 @@ struct Patient<S> {
 
 impl<S> Patient<S> {
     const fn new(stream: S) -> Self {
-        Self { stream, deadline: None }
+        Self {
+            stream,
+            deadline: None,
+        }
     }
 
     /// Passes on what a write said, and starts, keeps or drops the deadline accordingly.
@@ -142,20 +155,30 @@ impl<S> Patient<S> {
             self.deadline = None;
             return written;
         }
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + WRITE_TIMEOUT)));
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + WRITE_TIMEOUT)));
         ready!(deadline.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watch(written, context)
     }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     api,
     config::{Config, LogFormat, Settings},
-    model::{clock::Clock, id::TenantId},
+    model::{caller::Identity, clock::Clock, id::TenantId, key::NewApiKey, scope::ScopeSet},
     service::{
         bootstrap::{self, Opened},
         keys, tenants,
@@ -152,12 +152,13 @@ async fn run(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Openapi { dialect } => print(&document(dialect)?),
         Command::Tenants { command: Tenants::Create { name } } => {
             let app = open(config).await?.app;
-            let (tenant, _, key) = tenants::create(&app, &crate::model::caller::Identity::Platform, name).await?;
+            let (tenant, _, key) = tenants::create(&app, &Identity::Platform, name).await?;
             print(&format!("tenant {}\nkey    {}\n", tenant.id, key.expose_secret()))
         }
         Command::Keys { command: Keys::Create { tenant, name } } => {
             let app = open(config).await?.app;
-            let (_, key) = keys::create_for_tenant(&app, TenantId(tenant), name).await?;
+            let new = NewApiKey { name, scopes: ScopeSet::tenant(), member_id: None, expires_at: None };
+            let (_, key) = keys::create_for(&app, &Identity::Platform, TenantId(tenant), new).await?;
             print(&format!("key {}\n", key.expose_secret()))
         }
         Command::Doctor => doctor::doctor(config).await,

@@ -1,7 +1,5 @@
 //! `postroom serve`: the API and the workers, until the process is told to stop.
 
-use std::time::Duration;
-
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -18,9 +16,6 @@ use crate::{
     },
     worker,
 };
-
-/// How long requests in flight and workers have to finish.
-const DRAIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
     let listener = match role {
@@ -66,7 +61,7 @@ pub(super) async fn run(
     let api = async {
         if let Some(listener) = listener {
             tracing::info!(listen = %app.config.http.listen, url = %app.config.http.public_url, "serving");
-            api::serve(app.clone(), listener, stop.clone(), DRAIN).await?;
+            api::server::serve(listener, api::build(app.clone(), stop.clone()).map_err(cause)?, stop.clone()).await?;
         }
         anyhow::Ok(())
     };

@@ -108,7 +108,11 @@ impl Content {
             }
             StoredRaw::Blob(sha256) => {
                 let blobs = app.blobs.clone();
-                let source = Source::Blob { blobs, tenant, sha256 };
+                let source = Source::Blob {
+                    blobs,
+                    tenant,
+                    sha256,
+                };
                 Ok(Self::identity(unsigned(size), source))
             }
         }
@@ -116,7 +120,10 @@ impl Content {
 
     /// Bytes that are at hand.
     pub(super) fn of_bytes(bytes: Bytes) -> Self {
-        Self::identity(u64::try_from(bytes.len()).unwrap_or_default(), Source::Memory(bytes))
+        Self::identity(
+            u64::try_from(bytes.len()).unwrap_or_default(),
+            Source::Memory(bytes),
+        )
     }
 
     fn identity(size: u64, source: Source) -> Self {
@@ -199,7 +206,10 @@ impl Source {
                 blobs,
                 tenant,
                 sha256,
-            } => blobs.get_range(*tenant, sha256, range).await.map_err(io::Error::other),
+            } => blobs
+                .get_range(*tenant, sha256, range)
+                .await
+                .map_err(io::Error::other),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     model::{
         Error, Result,
         caller::{Caller, Identity},
-        error::{Forbidden, FieldError},
+        error::{FieldError, Forbidden},
         id::{self, TenantId},
         key::{ApiKey, KeyText, NewApiKey},
         member::Role,
@@ -97,8 +97,14 @@ pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
     if caller.role < Role::Owner && key.member_id != caller.member_id() {
         return Err(Error::Forbidden(Forbidden::Role));
     }
-    let revoked = app.write(move |tx| Box::pin(tx.revoke_key(tenant, id, now))).await?;
-    if revoked { Ok(()) } else { Err(Error::NotFound(RESOURCE)) }
+    let revoked = app
+        .write(move |tx| Box::pin(tx.revoke_key(tenant, id, now)))
+        .await?;
+    if revoked {
+        Ok(())
+    } else {
+        Err(Error::NotFound(RESOURCE))
+    }
 }
 
 /// A new key and its text, which is not stored.
@@ -149,7 +155,8 @@ async fn store_new(app: &App, tenant: TenantId, new: NewApiKey) -> Result<(ApiKe
 
 /// Refuses a key that may do more than the caller: more scopes, another's role, or a longer life.
 fn refuse_broader(caller: &Caller, new: &NewApiKey) -> Result<()> {
-    let same_role = caller.role == Role::Owner || (caller.member.is_some() && new.member_id == caller.member_id());
+    let same_role =
+        caller.role == Role::Owner || (caller.member.is_some() && new.member_id == caller.member_id());
     let as_long = match (caller.key.expires_at, new.expires_at) {
         (None, _) => true,
         (Some(_), None) => false,
@@ -215,8 +222,14 @@ mod tests {
         assert!(refuse_broader(&ending, &asked(None, &both, Some(100))).is_ok());
         let senior = caller(Role::Senior, Some(1), &both, None);
         assert!(refuse_broader(&senior, &asked(Some(1), &both, None)).is_ok());
-        assert!(refuse_broader(&senior, &asked(Some(2), &both, None)).is_err(), "another member");
-        assert!(refuse_broader(&senior, &asked(None, &both, None)).is_err(), "the tenant itself");
+        assert!(
+            refuse_broader(&senior, &asked(Some(2), &both, None)).is_err(),
+            "another member"
+        );
+        assert!(
+            refuse_broader(&senior, &asked(None, &both, None)).is_err(),
+            "the tenant itself"
+        );
         let owner = caller(Role::Owner, Some(1), &both, None);
         assert!(refuse_broader(&owner, &asked(Some(2), &both, None)).is_ok());
     }

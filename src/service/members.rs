@@ -68,7 +68,10 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MemberPatch) ->
         Box::pin(async move {
             // The owners are locked first, so that two changes at once cannot leave none.
             let owners = tx.count_owners(tenant).await?;
-            let before = tx.get_member(tenant, id).await?.ok_or(Error::NotFound(RESOURCE))?;
+            let before = tx
+                .get_member(tenant, id)
+                .await?
+                .ok_or(Error::NotFound(RESOURCE))?;
             let mut member = patched(before.clone(), patch);
             if before.role == Role::Owner && member.role != Role::Owner && owners < 2 {
                 return Err(Error::Conflict(Conflict::LastOwner));
@@ -93,7 +96,10 @@ pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
     app.write(move |tx| {
         Box::pin(async move {
             let owners = tx.count_owners(tenant).await?;
-            let member = tx.get_member(tenant, id).await?.ok_or(Error::NotFound(RESOURCE))?;
+            let member = tx
+                .get_member(tenant, id)
+                .await?
+                .ok_or(Error::NotFound(RESOURCE))?;
             if member.role == Role::Owner && owners < 2 {
                 return Err(Error::Conflict(Conflict::LastOwner));
             }

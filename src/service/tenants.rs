@@ -89,7 +89,11 @@ pub async fn delete(app: &App, identity: &Identity, id: Uuid) -> Result<()> {
     for mailbox in mailboxes {
         app.signals.close(mailbox);
     }
-    if found { Ok(()) } else { Err(Error::NotFound(RESOURCE)) }
+    if found {
+        Ok(())
+    } else {
+        Err(Error::NotFound(RESOURCE))
+    }
 }
 
 /// The caller's own tenant.

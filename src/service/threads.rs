@@ -106,10 +106,7 @@ pub async fn around(app: &App, caller: &Caller, id: Uuid, pages: ViewPages) -> R
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let no_message = || Error::NotFound("message");
     let mut conn = app.store.read().await?;
-    let mut message = conn
-        .get_message(tenant, seen, id)
-        .await?
-        .ok_or_else(no_message)?;
+    let mut message = conn.get_message(tenant, seen, id).await?.ok_or_else(no_message)?;
     let mailbox = conn
         .get_mailbox(tenant, seen, message.mailbox_id)
         .await?
@@ -197,9 +194,13 @@ mod tests {
             ancestors: page,
             descendants: page,
         };
-        let before: Vec<_> = (1..=4).map(|page| numbers(page_before(&around, pages(page)))).collect();
+        let before: Vec<_> = (1..=4)
+            .map(|page| numbers(page_before(&around, pages(page))))
+            .collect();
         assert_eq!(before, [vec![3, 4], vec![1, 2], vec![0], vec![]]);
-        let after: Vec<_> = (1..=4).map(|page| numbers(page_after(&around, pages(page)))).collect();
+        let after: Vec<_> = (1..=4)
+            .map(|page| numbers(page_after(&around, pages(page))))
+            .collect();
         assert_eq!(after, [vec![0, 1], vec![2, 3], vec![4], vec![]]);
         assert!(page_before(&around, pages(usize::MAX)).is_empty());
         assert!(page_after(&around, pages(usize::MAX)).is_empty());

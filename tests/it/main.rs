@@ -13,4 +13,6 @@ mod arch;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod support;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Answer, Body, Call, Failure, Tag};
 use crate::{
-    api::answers::Gone,
+    api::{answers::Gone, mailbox_list},
     model::{Error, provider::Provider},
     service::mailboxes,
     wire::feather::account::{
@@ -23,14 +23,18 @@ impl Accounts {
     /// The Gmail and Microsoft mailboxes that the caller sees, retired ones included, newest first, at most 1,000.
     #[oai(path = "/accounts", method = "get", operation_id = "listEmailMailboxes")]
     async fn list(&self, call: Call) -> Answer<ListMailboxAccountsResponse> {
-        Ok(Json(accounts(&mailboxes::list_all(&call.app, call.caller()?, true).await?)))
+        Ok(Json(accounts(&mailbox_list::whole(&call, true).await?)))
     }
 
     /// Update mutable mailbox settings
     ///
     /// The default signature, and the agent or team that the mailbox is bound to. The binding changes only when
     /// `agent_id` or `team_id` is in the body, at most one of them set; null clears that side. The connection goes on.
-    #[oai(path = "/accounts/:account_id", method = "patch", operation_id = "updateEmailMailbox")]
+    #[oai(
+        path = "/accounts/:account_id",
+        method = "patch",
+        operation_id = "updateEmailMailbox"
+    )]
     async fn update(
         &self,
         call: Call,
@@ -47,7 +51,11 @@ impl Accounts {
     /// Disconnect a mailbox
     ///
     /// Closes the connection, erases the credentials and retires the account.
-    #[oai(path = "/accounts/:account_id", method = "delete", operation_id = "disconnectEmailMailbox")]
+    #[oai(
+        path = "/accounts/:account_id",
+        method = "delete",
+        operation_id = "disconnectEmailMailbox"
+    )]
     async fn disconnect(
         &self,
         call: Call,

@@ -2,7 +2,7 @@
 
 mod accounts;
 
-use poem_openapi::{ExtraHeader, OpenApiService, Tags};
+use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, Tags};
 
 use super::{VERSION, answers, auth::Call, body::Body};
 use crate::wire::feather::problem::ProblemResponse;
@@ -24,14 +24,18 @@ const DESCRIPTION: &str = "The Gmail and Microsoft mailboxes in Feather's shape:
     here when its base URL is changed.\n\nSend an API key as `x-api-key: KEY` or `Authorization: Bearer KEY`.";
 
 /// The service, as it is served and documented.
-pub(super) fn service() -> OpenApiService<accounts::Accounts, ()> {
+pub(super) fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     OpenApiService::new(accounts::Accounts, "postroom: Feather dialect", VERSION)
         .description(DESCRIPTION)
-        .extra_response_header::<Option<String>, _>(ExtraHeader::new("X-Request-Id").description("The request's id."))
         .extra_response_header::<Option<String>, _>(
-            ExtraHeader::new("RateLimit-Policy").description("How many requests (`q`) are answered in how many seconds (`w`)."),
+            ExtraHeader::new("X-Request-Id").description("The request's id."),
         )
         .extra_response_header::<Option<String>, _>(
-            ExtraHeader::new("RateLimit").description("How many are left (`r`), and seconds until all are there again (`t`)."),
+            ExtraHeader::new("RateLimit-Policy")
+                .description("How many requests (`q`) are answered in how many seconds (`w`)."),
+        )
+        .extra_response_header::<Option<String>, _>(
+            ExtraHeader::new("RateLimit")
+                .description("How many are left (`r`), and seconds until all are there again (`t`)."),
         )
 }

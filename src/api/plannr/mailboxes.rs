@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{Answer, Call, RawBody, Tag};
 use crate::{
+    api::mailbox_list,
     service::{mailboxes, tenants},
     wire::plannr::mailbox::{self, Mailbox, MailboxList, UpdateMailbox},
 };
@@ -14,7 +15,11 @@ pub(super) struct Mailboxes;
 
 #[OpenApi(
     tag = "Tag::Mailboxes",
-    request_header(name = "X-PLANNR-ACCOUNT-UUID", ty = "Option<String>", description = "The member to act as.")
+    request_header(
+        name = "X-PLANNR-ACCOUNT-UUID",
+        ty = "Option<String>",
+        description = "The member to act as."
+    )
 )]
 impl Mailboxes {
     /// List mailboxes
@@ -22,9 +27,8 @@ impl Mailboxes {
     /// The mailboxes that the account sees, newest first, at most 1,000.
     #[oai(path = "/v1/mailboxes", method = "get", operation_id = "listMailboxes")]
     async fn list(&self, call: Call) -> Answer<MailboxList> {
-        let caller = call.caller()?;
-        let list = mailboxes::list_all(&call.app, caller, false).await?;
-        let tenant = tenants::get_own(&call.app, caller).await?;
+        let list = mailbox_list::whole(&call, false).await?;
+        let tenant = tenants::get_own(&call.app, call.caller()?).await?;
         Ok(Json(mailbox::mailboxes(&list, &tenant)))
     }
 

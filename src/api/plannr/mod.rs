@@ -3,7 +3,7 @@
 mod mailboxes;
 mod messages;
 
-use poem_openapi::{ExtraHeader, OpenApiService, Tags};
+use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, Tags};
 
 use super::{VERSION, answers, auth::Call, body::RawBody};
 use crate::wire::plannr::problem::ProblemResponse;
@@ -22,17 +22,21 @@ const DESCRIPTION: &str = "The mailboxes in Plannr's shape: an integration writt
     URL is changed.\n\nSend an API key as `Authorization: Bearer KEY` or `x-api-key: KEY`. `X-PLANNR-ACCOUNT-UUID` names \
     the member to act as. Authenticated answers carry `X-RateLimit-Limit` and `X-RateLimit-Remaining`.";
 
-type Apis = (mailboxes::Mailboxes, messages::Messages);
-
 /// The service, as it is served and documented.
-pub(super) fn service() -> OpenApiService<Apis, ()> {
-    OpenApiService::new((mailboxes::Mailboxes, messages::Messages), "postroom: Plannr dialect", VERSION)
-        .description(DESCRIPTION)
-        .extra_response_header::<Option<String>, _>(ExtraHeader::new("X-Request-Id").description("The request's id."))
-        .extra_response_header::<Option<u32>, _>(
-            ExtraHeader::new("X-RateLimit-Limit").description("How many requests are answered in a period."),
-        )
-        .extra_response_header::<Option<u32>, _>(
-            ExtraHeader::new("X-RateLimit-Remaining").description("How many are left."),
-        )
+pub(super) fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
+    OpenApiService::new(
+        (mailboxes::Mailboxes, messages::Messages),
+        "postroom: Plannr dialect",
+        VERSION,
+    )
+    .description(DESCRIPTION)
+    .extra_response_header::<Option<String>, _>(
+        ExtraHeader::new("X-Request-Id").description("The request's id."),
+    )
+    .extra_response_header::<Option<u32>, _>(
+        ExtraHeader::new("X-RateLimit-Limit").description("How many requests are answered in a period."),
+    )
+    .extra_response_header::<Option<u32>, _>(
+        ExtraHeader::new("X-RateLimit-Remaining").description("How many are left."),
+    )
 }

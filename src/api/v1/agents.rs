@@ -33,13 +33,18 @@ impl Agents {
         &self,
         call: Call,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Answer<AgentList> {
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(agents::list(&call.app, call.caller()?, KIND, page).await?.into()))
+        Ok(Json(
+            agents::list(&call.app, call.caller()?, KIND, page).await?.into(),
+        ))
     }
 
     /// Create an agent
@@ -61,7 +66,11 @@ impl Agents {
         /// The agent's id.
         agent_id: Path<Uuid>,
     ) -> Answer<Agent> {
-        Ok(Json(agents::get(&call.app, call.caller()?, KIND, agent_id.0).await?.into()))
+        Ok(Json(
+            agents::get(&call.app, call.caller()?, KIND, agent_id.0)
+                .await?
+                .into(),
+        ))
     }
 
     /// Change an agent
@@ -77,8 +86,15 @@ impl Agents {
         body: Body<UpdateAgent>,
     ) -> Answer<Agent> {
         let (name, active_revision_id) = body.0.into_model()?;
-        let patch = AgentPatch { name, active_revision_id };
-        Ok(Json(agents::update(&call.app, call.caller()?, KIND, agent_id.0, patch).await?.into()))
+        let patch = AgentPatch {
+            name,
+            active_revision_id,
+        };
+        Ok(Json(
+            agents::update(&call.app, call.caller()?, KIND, agent_id.0, patch)
+                .await?
+                .into(),
+        ))
     }
 
     /// Delete an agent
@@ -98,26 +114,41 @@ impl Agents {
     /// List an agent's revisions
     ///
     /// Needs the scope `mailboxes:read`.
-    #[oai(path = "/agents/:agent_id/revisions", method = "get", operation_id = "list_agent_revisions")]
+    #[oai(
+        path = "/agents/:agent_id/revisions",
+        method = "get",
+        operation_id = "list_agent_revisions"
+    )]
     async fn list_revisions(
         &self,
         call: Call,
         /// The agent's id.
         agent_id: Path<Uuid>,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Answer<AgentRevisionList> {
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(agents::list_revisions(&call.app, call.caller()?, KIND, agent_id.0, page).await?.into()))
+        Ok(Json(
+            agents::list_revisions(&call.app, call.caller()?, KIND, agent_id.0, page)
+                .await?
+                .into(),
+        ))
     }
 
     /// Create a revision of an agent
     ///
     /// From then on it is the active one. Needs the scope `mailboxes:write`.
-    #[oai(path = "/agents/:agent_id/revisions", method = "post", operation_id = "create_agent_revision")]
+    #[oai(
+        path = "/agents/:agent_id/revisions",
+        method = "post",
+        operation_id = "create_agent_revision"
+    )]
     async fn create_revision(
         &self,
         call: Call,

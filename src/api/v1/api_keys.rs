@@ -31,7 +31,10 @@ impl ApiKeys {
         &self,
         call: Call,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
@@ -68,7 +71,11 @@ impl ApiKeys {
     ///
     /// It stops at once, with the tokens that were made from it, and stays in the list. Needs the scope `keys:write` and
     /// the role `owner`, but for a key of the caller's own member.
-    #[oai(path = "/api-keys/:key_id", method = "delete", operation_id = "revoke_api_key")]
+    #[oai(
+        path = "/api-keys/:key_id",
+        method = "delete",
+        operation_id = "revoke_api_key"
+    )]
     async fn revoke(
         &self,
         call: Call,
@@ -83,7 +90,11 @@ impl ApiKeys {
     ///
     /// Gives the key a new secret, which is shown only here; the old one stops at once. Its id, name and scopes stay.
     /// The rules of creating a key hold. Needs the scope `keys:write`.
-    #[oai(path = "/api-keys/:key_id/rotate", method = "post", operation_id = "rotate_api_key")]
+    #[oai(
+        path = "/api-keys/:key_id/rotate",
+        method = "post",
+        operation_id = "rotate_api_key"
+    )]
     async fn rotate(
         &self,
         call: Call,
@@ -99,9 +110,18 @@ impl ApiKeys {
     /// A JWT that works for 15 minutes, or as long as the key where that is less, with the same scopes or fewer. Send it
     /// as `Authorization: Bearer TOKEN`. It stops when its key is revoked.
     #[oai(path = "/tokens", method = "post", operation_id = "create_token")]
-    async fn create_token(&self, call: Call, body: OptionalBody<CreateToken>) -> Result<Created<Token>, Failure> {
+    async fn create_token(
+        &self,
+        call: Call,
+        body: OptionalBody<CreateToken>,
+    ) -> Result<Created<Token>, Failure> {
         let now = call.app.clock.now();
         let token = tokens::create(&call.app, call.caller()?, body.0.into_model()?)?;
-        Ok(Created::Created(Json(Token::new(&token.text.into(), token.scopes, now, token.expires_at))))
+        Ok(Created::Created(Json(Token::new(
+            &token.text.into(),
+            token.scopes,
+            now,
+            token.expires_at,
+        ))))
     }
 }

@@ -13,7 +13,12 @@ impl Identity {
     /// Who am I
     ///
     /// The tenant, the member and the key that the credential stands for, and what it may do.
-    #[oai(path = "/whoami", method = "get", operation_id = "whoami", tag = "Tag::ApiKeys")]
+    #[oai(
+        path = "/whoami",
+        method = "get",
+        operation_id = "whoami",
+        tag = "Tag::ApiKeys"
+    )]
     async fn whoami(&self, call: Call) -> Answer<Whoami> {
         let tenant = match call.caller() {
             Ok(caller) => Some(tenants::get_own(&call.app, caller).await?),

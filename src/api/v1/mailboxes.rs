@@ -49,7 +49,10 @@ impl Mailboxes {
         #[oai(default)]
         include_retired: Query<bool>,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
@@ -63,7 +66,11 @@ impl Mailboxes {
             include_retired: include_retired.0,
         };
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(mailboxes::list(&call.app, call.caller()?, filter, page).await?.into()))
+        Ok(Json(
+            mailboxes::list(&call.app, call.caller()?, filter, page)
+                .await?
+                .into(),
+        ))
     }
 
     /// Connect a mailbox
@@ -87,14 +94,22 @@ impl Mailboxes {
         /// The mailbox's id.
         mailbox_id: Path<Uuid>,
     ) -> Answer<Mailbox> {
-        Ok(Json(mailboxes::get(&call.app, call.caller()?, mailbox_id.0).await?.into()))
+        Ok(Json(
+            mailboxes::get(&call.app, call.caller()?, mailbox_id.0)
+                .await?
+                .into(),
+        ))
     }
 
     /// Change a mailbox
     ///
     /// A field that is left out is unchanged, null clears it. `enabled: false` closes the connection at once; enabling it
     /// again catches up on what arrived meanwhile. New credentials are tried at once. Needs the scope `mailboxes:write`.
-    #[oai(path = "/mailboxes/:mailbox_id", method = "patch", operation_id = "update_mailbox")]
+    #[oai(
+        path = "/mailboxes/:mailbox_id",
+        method = "patch",
+        operation_id = "update_mailbox"
+    )]
     async fn update(
         &self,
         call: Call,
@@ -103,14 +118,22 @@ impl Mailboxes {
         body: Body<UpdateMailbox>,
     ) -> Answer<Mailbox> {
         let patch = body.0.into_model()?;
-        Ok(Json(mailboxes::update(&call.app, call.caller()?, mailbox_id.0, patch).await?.into()))
+        Ok(Json(
+            mailboxes::update(&call.app, call.caller()?, mailbox_id.0, patch)
+                .await?
+                .into(),
+        ))
     }
 
     /// Delete a mailbox
     ///
     /// Retires it: the connection is closed and the credentials are erased at once, its messages after the tenant's
     /// `keep_deleted_files_for`. Needs the scope `mailboxes:write`.
-    #[oai(path = "/mailboxes/:mailbox_id", method = "delete", operation_id = "delete_mailbox")]
+    #[oai(
+        path = "/mailboxes/:mailbox_id",
+        method = "delete",
+        operation_id = "delete_mailbox"
+    )]
     async fn delete(
         &self,
         call: Call,
@@ -125,14 +148,22 @@ impl Mailboxes {
     ///
     /// Dials at once, also where dialling had stopped because the server refused the credentials. Needs the scope
     /// `mailboxes:write`.
-    #[oai(path = "/mailboxes/:mailbox_id/reconnect", method = "post", operation_id = "reconnect_mailbox")]
+    #[oai(
+        path = "/mailboxes/:mailbox_id/reconnect",
+        method = "post",
+        operation_id = "reconnect_mailbox"
+    )]
     async fn reconnect(
         &self,
         call: Call,
         /// The mailbox's id.
         mailbox_id: Path<Uuid>,
     ) -> Answer<Mailbox> {
-        Ok(Json(mailboxes::reconnect(&call.app, call.caller()?, mailbox_id.0).await?.into()))
+        Ok(Json(
+            mailboxes::reconnect(&call.app, call.caller()?, mailbox_id.0)
+                .await?
+                .into(),
+        ))
     }
 
     /// Try mail servers
@@ -149,7 +180,11 @@ impl Mailboxes {
     /// List a mailbox's folders
     ///
     /// By name, all on one page: `next_cursor` is always null. Needs the scope `mailboxes:read`.
-    #[oai(path = "/mailboxes/:mailbox_id/folders", method = "get", operation_id = "list_folders")]
+    #[oai(
+        path = "/mailboxes/:mailbox_id/folders",
+        method = "get",
+        operation_id = "list_folders"
+    )]
     async fn list_folders(
         &self,
         call: Call,

@@ -30,7 +30,10 @@ impl Members {
         &self,
         call: Call,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
@@ -59,14 +62,20 @@ impl Members {
         /// The member's id.
         member_id: Path<Uuid>,
     ) -> Answer<Member> {
-        Ok(Json(members::get(&call.app, call.caller()?, member_id.0).await?.into()))
+        Ok(Json(
+            members::get(&call.app, call.caller()?, member_id.0).await?.into(),
+        ))
     }
 
     /// Change a member
     ///
     /// What is left out is unchanged. The last owner of a tenant cannot get a smaller role: 409 `last_owner`. Needs the
     /// scope `members:write` and the role `owner`, or a key that acts as the tenant.
-    #[oai(path = "/members/:member_id", method = "patch", operation_id = "update_member")]
+    #[oai(
+        path = "/members/:member_id",
+        method = "patch",
+        operation_id = "update_member"
+    )]
     async fn update(
         &self,
         call: Call,
@@ -75,7 +84,11 @@ impl Members {
         body: Body<UpdateMember>,
     ) -> Answer<Member> {
         let patch = body.0.into_model()?;
-        Ok(Json(members::update(&call.app, call.caller()?, member_id.0, patch).await?.into()))
+        Ok(Json(
+            members::update(&call.app, call.caller()?, member_id.0, patch)
+                .await?
+                .into(),
+        ))
     }
 
     /// Delete a member
@@ -83,7 +96,11 @@ impl Members {
     /// The keys that act as the member stop at once; the mailboxes that it created stay. The last owner of a tenant
     /// cannot go: 409 `last_owner`. Needs the scope `members:write` and the role `owner`, or a key that acts as the
     /// tenant.
-    #[oai(path = "/members/:member_id", method = "delete", operation_id = "delete_member")]
+    #[oai(
+        path = "/members/:member_id",
+        method = "delete",
+        operation_id = "delete_member"
+    )]
     async fn delete(
         &self,
         call: Call,

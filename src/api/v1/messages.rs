@@ -56,7 +56,10 @@ impl Messages {
         /// Received before this time.
         received_before: Query<Option<Time>>,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
@@ -76,7 +79,11 @@ impl Messages {
             received_before: received_before.0.map(|time| time.at),
         };
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(messages::list(&call.app, call.caller()?, filter, page).await?.into()))
+        Ok(Json(
+            messages::list(&call.app, call.caller()?, filter, page)
+                .await?
+                .into(),
+        ))
     }
 
     /// Get a message
@@ -89,14 +96,22 @@ impl Messages {
         /// The message's id.
         message_id: Path<Uuid>,
     ) -> Answer<Message> {
-        Ok(Json(messages::get(&call.app, call.caller()?, message_id.0).await?.into()))
+        Ok(Json(
+            messages::get(&call.app, call.caller()?, message_id.0)
+                .await?
+                .into(),
+        ))
     }
 
     /// Download a message
     ///
     /// The message as the mail server has it (RFC 5322), byte for byte; of one that is `truncated`, its header. Needs the
     /// scope `messages:read`.
-    #[oai(path = "/messages/:message_id/raw", method = "get", operation_id = "get_message_raw")]
+    #[oai(
+        path = "/messages/:message_id/raw",
+        method = "get",
+        operation_id = "get_message_raw"
+    )]
     async fn get_raw(
         &self,
         call: Call,
@@ -109,7 +124,11 @@ impl Messages {
         let content = messages::raw(&call.app, call.caller()?, message_id.0).await?;
         let name = format!("{}.eml", message_id.0);
         // A message never changes: its id is a name for its bytes.
-        let served = Served { name: Some(&name), fallback: "message.eml", entity_tag: format!("\"{}\"", message_id.0) };
+        let served = Served {
+            name: Some(&name),
+            fallback: "message.eml",
+            entity_tag: format!("\"{}\"", message_id.0),
+        };
         Ok(ContentResponse::of(content, &served, range.0.as_deref())?)
     }
 }

@@ -12,9 +12,13 @@ mod teams;
 mod tenants;
 mod threads;
 
-use poem_openapi::{ExtraHeader, OpenApiService, Tags};
+use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, Tags};
 
-use super::{VERSION, answers, auth::Call, body::{Body, OptionalBody}};
+use super::{
+    VERSION, answers,
+    auth::Call,
+    body::{Body, OptionalBody},
+};
 use crate::{
     model::{Result, page::PageRequest},
     wire::v1::problem::ProblemResponse,
@@ -59,22 +63,8 @@ const DESCRIPTION: &str = "Mailboxes of any provider, kept in sync, behind one t
     Every answer carries `X-Request-Id`, taken from the request or made. Authenticated ones carry `RateLimit-Policy` and \
     `RateLimit` (draft-ietf-httpapi-ratelimit-headers) for the key and for the tenant.";
 
-type Apis = (
-    identity::Identity,
-    mailboxes::Mailboxes,
-    messages::Messages,
-    threads::Threads,
-    attachments::Attachments,
-    agents::Agents,
-    teams::Teams,
-    members::Members,
-    api_keys::ApiKeys,
-    own_tenant::OwnTenant,
-    tenants::Tenants,
-);
-
 /// The service, as it is served and documented.
-pub(super) fn service() -> OpenApiService<Apis, ()> {
+pub(super) fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     let apis = (
         identity::Identity,
         mailboxes::Mailboxes,
@@ -90,12 +80,16 @@ pub(super) fn service() -> OpenApiService<Apis, ()> {
     );
     OpenApiService::new(apis, "postroom", VERSION)
         .description(DESCRIPTION)
-        .extra_response_header::<Option<String>, _>(ExtraHeader::new("X-Request-Id").description("The request's id."))
         .extra_response_header::<Option<String>, _>(
-            ExtraHeader::new("RateLimit-Policy").description("How many requests (`q`) are answered in how many seconds (`w`)."),
+            ExtraHeader::new("X-Request-Id").description("The request's id."),
         )
         .extra_response_header::<Option<String>, _>(
-            ExtraHeader::new("RateLimit").description("How many are left (`r`), and seconds until all are there again (`t`)."),
+            ExtraHeader::new("RateLimit-Policy")
+                .description("How many requests (`q`) are answered in how many seconds (`w`)."),
+        )
+        .extra_response_header::<Option<String>, _>(
+            ExtraHeader::new("RateLimit")
+                .description("How many are left (`r`), and seconds until all are there again (`t`)."),
         )
 }
 

@@ -29,6 +29,10 @@ impl OwnTenant {
     async fn update(&self, call: Call, body: Body<UpdateTenant>) -> Answer<Tenant> {
         let (name, profile) = body.0.into_model()?;
         let patch = TenantPatch { name, profile };
-        Ok(Json(tenants::update_own(&call.app, call.caller()?, patch).await?.into()))
+        Ok(Json(
+            tenants::update_own(&call.app, call.caller()?, patch)
+                .await?
+                .into(),
+        ))
     }
 }

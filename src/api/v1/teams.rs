@@ -33,13 +33,18 @@ impl Teams {
         &self,
         call: Call,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Answer<TeamList> {
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(agents::list(&call.app, call.caller()?, KIND, page).await?.into()))
+        Ok(Json(
+            agents::list(&call.app, call.caller()?, KIND, page).await?.into(),
+        ))
     }
 
     /// Create a team
@@ -61,7 +66,11 @@ impl Teams {
         /// The team's id.
         team_id: Path<Uuid>,
     ) -> Answer<Team> {
-        Ok(Json(agents::get(&call.app, call.caller()?, KIND, team_id.0).await?.into()))
+        Ok(Json(
+            agents::get(&call.app, call.caller()?, KIND, team_id.0)
+                .await?
+                .into(),
+        ))
     }
 
     /// Change a team
@@ -77,8 +86,15 @@ impl Teams {
         body: Body<UpdateTeam>,
     ) -> Answer<Team> {
         let (name, active_revision_id) = body.0.into_model()?;
-        let patch = AgentPatch { name, active_revision_id };
-        Ok(Json(agents::update(&call.app, call.caller()?, KIND, team_id.0, patch).await?.into()))
+        let patch = AgentPatch {
+            name,
+            active_revision_id,
+        };
+        Ok(Json(
+            agents::update(&call.app, call.caller()?, KIND, team_id.0, patch)
+                .await?
+                .into(),
+        ))
     }
 
     /// Delete a team
@@ -98,26 +114,41 @@ impl Teams {
     /// List a team's revisions
     ///
     /// Needs the scope `mailboxes:read`.
-    #[oai(path = "/teams/:team_id/revisions", method = "get", operation_id = "list_team_revisions")]
+    #[oai(
+        path = "/teams/:team_id/revisions",
+        method = "get",
+        operation_id = "list_team_revisions"
+    )]
     async fn list_revisions(
         &self,
         call: Call,
         /// The team's id.
         team_id: Path<Uuid>,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Answer<TeamRevisionList> {
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(agents::list_revisions(&call.app, call.caller()?, KIND, team_id.0, page).await?.into()))
+        Ok(Json(
+            agents::list_revisions(&call.app, call.caller()?, KIND, team_id.0, page)
+                .await?
+                .into(),
+        ))
     }
 
     /// Create a revision of a team
     ///
     /// From then on it is the active one. Needs the scope `mailboxes:write`.
-    #[oai(path = "/teams/:team_id/revisions", method = "post", operation_id = "create_team_revision")]
+    #[oai(
+        path = "/teams/:team_id/revisions",
+        method = "post",
+        operation_id = "create_team_revision"
+    )]
     async fn create_revision(
         &self,
         call: Call,

@@ -30,7 +30,10 @@ impl Tenants {
         &self,
         call: Call,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
@@ -59,13 +62,19 @@ impl Tenants {
         /// The tenant's id.
         tenant_id: Path<Uuid>,
     ) -> Answer<Tenant> {
-        Ok(Json(tenants::get(&call.app, &call.identity, tenant_id.0).await?.into()))
+        Ok(Json(
+            tenants::get(&call.app, &call.identity, tenant_id.0).await?.into(),
+        ))
     }
 
     /// Change a tenant
     ///
     /// A field that is left out is unchanged, null clears it. Takes the platform admin key.
-    #[oai(path = "/tenants/:tenant_id", method = "patch", operation_id = "update_tenant")]
+    #[oai(
+        path = "/tenants/:tenant_id",
+        method = "patch",
+        operation_id = "update_tenant"
+    )]
     async fn update(
         &self,
         call: Call,
@@ -75,13 +84,21 @@ impl Tenants {
     ) -> Answer<Tenant> {
         let (name, profile) = body.0.into_model()?;
         let patch = TenantPatch { name, profile };
-        Ok(Json(tenants::update(&call.app, &call.identity, tenant_id.0, patch).await?.into()))
+        Ok(Json(
+            tenants::update(&call.app, &call.identity, tenant_id.0, patch)
+                .await?
+                .into(),
+        ))
     }
 
     /// Delete a tenant
     ///
     /// Erases the tenant with everything that it has, at once and for good. Takes the platform admin key.
-    #[oai(path = "/tenants/:tenant_id", method = "delete", operation_id = "delete_tenant")]
+    #[oai(
+        path = "/tenants/:tenant_id",
+        method = "delete",
+        operation_id = "delete_tenant"
+    )]
     async fn delete(
         &self,
         call: Call,

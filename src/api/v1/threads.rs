@@ -29,13 +29,20 @@ impl Threads {
         /// Threads of this mailbox.
         mailbox_id: Query<Option<Uuid>>,
         /// Rows on a page, 1 to 200.
-        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        #[oai(
+            default = "default_limit",
+            validator(minimum(value = "1"), maximum(value = "200"))
+        )]
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Answer<ThreadList> {
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(threads::list(&call.app, call.caller()?, mailbox_id.0, page).await?.into()))
+        Ok(Json(
+            threads::list(&call.app, call.caller()?, mailbox_id.0, page)
+                .await?
+                .into(),
+        ))
     }
 
     /// Get a thread
@@ -50,6 +57,8 @@ impl Threads {
         /// The thread's id.
         thread_id: Path<Uuid>,
     ) -> Answer<Thread> {
-        Ok(Json(threads::get(&call.app, call.caller()?, thread_id.0).await?.into()))
+        Ok(Json(
+            threads::get(&call.app, call.caller()?, thread_id.0).await?.into(),
+        ))
     }
 }

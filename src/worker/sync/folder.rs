@@ -98,7 +98,7 @@ impl Connection<'_> {
             return self.begin_generation(folder, &selected).await;
         }
         let existing = self.existing(1, folder.cursor.backfill_low - 1).await?;
-        let (older, slice) = existing.split_last(METADATA);
+        let (slice, older) = existing.split_last(METADATA);
         let stale = sync::has_stale(&self.shared.app, self.fence, &folder).await?;
         let items = crate::mail::imap::FetchItems { header_fields: stale, ..self.items };
         let mut rows = self.session()?.fetch_metadata(&slice, items).await?;

@@ -4,5 +4,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod dovecot;
+pub(crate) mod gateway;
+pub(crate) mod lint;
 pub(crate) mod postgres;
 pub(crate) mod tooling;
