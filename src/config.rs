@@ -11,53 +11,113 @@ use secrecy::SecretString;
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
     /// Address to listen on.
-    #[arg(long = "listen", env = "POSTROOM_LISTEN", default_value = "127.0.0.1:8080", global = true)]
+    #[arg(
+        long = "listen",
+        env = "POSTROOM_LISTEN",
+        default_value = "127.0.0.1:8080",
+        global = true
+    )]
     pub listen: String,
     /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME` [default: sqlite://DATA_DIR/postroom.db].
-    #[arg(long = "database-url", env = "DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(
+        long = "database-url",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        global = true
+    )]
     pub database_url: Option<String>,
     /// Where the embedded database, blobs and generated secrets live.
-    #[arg(long = "data-dir", env = "POSTROOM_DATA_DIR", default_value = "./data", global = true)]
+    #[arg(
+        long = "data-dir",
+        env = "POSTROOM_DATA_DIR",
+        default_value = "./data",
+        global = true
+    )]
     pub data_dir: PathBuf,
     /// Where large messages go: `file://PATH` or `s3://BUCKET/PREFIX` [default: file://DATA_DIR/blobs].
     #[arg(long = "blob-url", env = "POSTROOM_BLOB_URL", global = true)]
     pub blob_url: Option<String>,
     /// Encrypts stored credentials: 32 bytes in base64, or several separated by commas, of which the first encrypts
     /// [default: made on first start, kept in the data dir with mode 600].
-    #[arg(long = "secret-key", env = "POSTROOM_SECRET_KEY", hide_env_values = true, global = true)]
+    #[arg(
+        long = "secret-key",
+        env = "POSTROOM_SECRET_KEY",
+        hide_env_values = true,
+        global = true
+    )]
     pub secret_key: Option<String>,
     /// Platform admin key: 32 to 256 visible ASCII characters [default: made and printed once on first start].
-    #[arg(long = "admin-key", env = "POSTROOM_ADMIN_KEY", hide_env_values = true, global = true)]
+    #[arg(
+        long = "admin-key",
+        env = "POSTROOM_ADMIN_KEY",
+        hide_env_values = true,
+        global = true
+    )]
     pub admin_key: Option<String>,
     /// Base of the links that are handed out [default: http:// and the listen address].
     #[arg(long = "public-url", env = "POSTROOM_PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
     /// CIDRs, separated by commas, that webhooks and mail connections may reach though they are private or loopback.
-    #[arg(long = "egress-allow", env = "POSTROOM_EGRESS_ALLOW", default_value = "", global = true)]
+    #[arg(
+        long = "egress-allow",
+        env = "POSTROOM_EGRESS_ALLOW",
+        default_value = "",
+        global = true
+    )]
     pub egress_allow: String,
     /// Requests for one API key: COUNT/s, COUNT/min or COUNT/h. The burst equals the count.
-    #[arg(long = "rate-limit", env = "POSTROOM_RATE_LIMIT", default_value = "6000/min", global = true)]
+    #[arg(
+        long = "rate-limit",
+        env = "POSTROOM_RATE_LIMIT",
+        default_value = "6000/min",
+        global = true
+    )]
     pub rate_limit: String,
     /// Requests for one tenant, over all its keys.
-    #[arg(long = "tenant-rate-limit", env = "POSTROOM_TENANT_RATE_LIMIT", default_value = "30000/min", global = true)]
+    #[arg(
+        long = "tenant-rate-limit",
+        env = "POSTROOM_TENANT_RATE_LIMIT",
+        default_value = "30000/min",
+        global = true
+    )]
     pub tenant_rate_limit: String,
     /// Extra root certificates (PEM) for mail servers and webhooks.
     #[arg(long = "ca-file", env = "POSTROOM_CA_FILE", global = true)]
     pub ca_file: Option<PathBuf>,
     /// Larger messages are stored header-only: a number of bytes, or with KiB, MiB or GiB.
-    #[arg(long = "max-message", env = "POSTROOM_MAX_MESSAGE", default_value = "50MiB", global = true)]
+    #[arg(
+        long = "max-message",
+        env = "POSTROOM_MAX_MESSAGE",
+        default_value = "50MiB",
+        global = true
+    )]
     pub max_message: String,
     /// How long the event log is kept: a number with s, m, h or d.
-    #[arg(long = "event-retention", env = "POSTROOM_EVENT_RETENTION", default_value = "30d", global = true)]
+    #[arg(
+        long = "event-retention",
+        env = "POSTROOM_EVENT_RETENTION",
+        default_value = "30d",
+        global = true
+    )]
     pub event_retention: String,
     /// CIDRs, separated by commas, whose `X-Forwarded-For` is believed.
-    #[arg(long = "trusted-proxies", env = "POSTROOM_TRUSTED_PROXIES", default_value = "", global = true)]
+    #[arg(
+        long = "trusted-proxies",
+        env = "POSTROOM_TRUSTED_PROXIES",
+        default_value = "",
+        global = true
+    )]
     pub trusted_proxies: String,
     /// Log filter: error, warn, info, debug, trace, or `target=level` separated by commas.
     #[arg(long = "log", env = "POSTROOM_LOG", default_value = "info", global = true)]
     pub log: String,
     /// Log format: `text` or `json`.
-    #[arg(long = "log-format", env = "POSTROOM_LOG_FORMAT", default_value = "text", global = true)]
+    #[arg(
+        long = "log-format",
+        env = "POSTROOM_LOG_FORMAT",
+        default_value = "text",
+        global = true
+    )]
     pub log_format: String,
 }
 
@@ -72,7 +132,11 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn new(name: &'static str, problem: impl fmt::Display, expected: &'static str) -> Self {
-        Self { name, problem: problem.to_string(), expected }
+        Self {
+            name,
+            problem: problem.to_string(),
+            expected,
+        }
     }
 }
 
@@ -195,7 +259,11 @@ impl Config {
     /// Checks the settings; the first wrong one is named.
     pub fn check(settings: Settings) -> Result<Self, ConfigError> {
         let listen: SocketAddr = settings.listen.parse().map_err(|_| {
-            ConfigError::new("POSTROOM_LISTEN", quoted(&settings.listen), "an address and a port such as 127.0.0.1:8080")
+            ConfigError::new(
+                "POSTROOM_LISTEN",
+                quoted(&settings.listen),
+                "an address and a port such as 127.0.0.1:8080",
+            )
         })?;
         let data_dir = settings.data_dir;
         Ok(Self {
@@ -222,7 +290,10 @@ impl Config {
                 secret_keys: secret_keys(settings.secret_key.as_deref())?,
                 admin_key: admin_key(settings.admin_key)?,
             },
-            log: LogConfig { filter: settings.log, format: log_format(&settings.log_format)? },
+            log: LogConfig {
+                filter: settings.log,
+                format: log_format(&settings.log_format)?,
+            },
         })
     }
 }
@@ -232,9 +303,14 @@ fn quoted(value: &str) -> String {
 }
 
 fn public_url(value: Option<String>, listen: SocketAddr) -> Result<String, ConfigError> {
-    let Some(value) = value else { return Ok(format!("http://{listen}")) };
+    let Some(value) = value else {
+        return Ok(format!("http://{listen}"));
+    };
     let url = value.trim_end_matches('/');
-    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"))
+        .unwrap_or_default();
     if host.is_empty() || host.contains(['?', '#', ' ', '@']) {
         let expected = "an http or https URL such as https://mail.example.com";
         return Err(ConfigError::new("POSTROOM_PUBLIC_URL", quoted(&value), expected));
@@ -246,9 +322,16 @@ fn networks(name: &'static str, value: &str) -> Result<Vec<IpNet>, ConfigError> 
     let entries = value.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     entries
         .map(|entry| {
-            let network = entry.parse().ok().or_else(|| entry.parse().ok().map(|address: std::net::IpAddr| address.into()));
+            let network = entry
+                .parse()
+                .ok()
+                .or_else(|| entry.parse().ok().map(|address: std::net::IpAddr| address.into()));
             network.ok_or_else(|| {
-                ConfigError::new(name, quoted(value), "CIDR ranges separated by commas, such as 10.0.0.0/8,127.0.0.1/32")
+                ConfigError::new(
+                    name,
+                    quoted(value),
+                    "CIDR ranges separated by commas, such as 10.0.0.0/8,127.0.0.1/32",
+                )
             })
         })
         .collect()
@@ -257,7 +340,11 @@ fn networks(name: &'static str, value: &str) -> Result<Vec<IpNet>, ConfigError> 
 fn rate(name: &'static str, value: &str) -> Result<Rate, ConfigError> {
     let parse = || {
         let (count, unit) = value.split_once('/')?;
-        let count = count.trim().parse().ok().filter(|count| (1..=1_000_000_000).contains(count))?;
+        let count = count
+            .trim()
+            .parse()
+            .ok()
+            .filter(|count| (1..=1_000_000_000).contains(count))?;
         let period = match unit.trim() {
             "s" | "sec" => 1,
             "min" | "m" => 60,
@@ -266,7 +353,13 @@ fn rate(name: &'static str, value: &str) -> Result<Rate, ConfigError> {
         };
         Some(Rate { count, period })
     };
-    parse().ok_or_else(|| ConfigError::new(name, quoted(value), "a count and a period such as 6000/min or 100/s"))
+    parse().ok_or_else(|| {
+        ConfigError::new(
+            name,
+            quoted(value),
+            "a count and a period such as 6000/min or 100/s",
+        )
+    })
 }
 
 fn max_message(value: &str) -> Result<u64, ConfigError> {
@@ -280,7 +373,11 @@ fn max_message(value: &str) -> Result<u64, ConfigError> {
         (64 * 1024..=256 << 20).contains(&bytes).then_some(bytes)
     };
     parse().ok_or_else(|| {
-        ConfigError::new("POSTROOM_MAX_MESSAGE", quoted(value), "a size between 64KiB and 256MiB such as 50MiB")
+        ConfigError::new(
+            "POSTROOM_MAX_MESSAGE",
+            quoted(value),
+            "a size between 64KiB and 256MiB such as 50MiB",
+        )
     })
 }
 
@@ -296,10 +393,16 @@ fn retention(value: &str) -> Result<Duration, ConfigError> {
         };
         let number: u64 = value.strip_suffix(unit)?.trim().parse().ok()?;
         let seconds = number.checked_mul(seconds)?;
-        (60..=3660 * 86_400).contains(&seconds).then(|| Duration::from_secs(seconds))
+        (60..=3660 * 86_400)
+            .contains(&seconds)
+            .then(|| Duration::from_secs(seconds))
     };
     parse().ok_or_else(|| {
-        ConfigError::new("POSTROOM_EVENT_RETENTION", quoted(value), "a time of one minute or more such as 30d or 12h")
+        ConfigError::new(
+            "POSTROOM_EVENT_RETENTION",
+            quoted(value),
+            "a time of one minute or more such as 30d or 12h",
+        )
     })
 }
 
@@ -329,24 +432,41 @@ fn database(url: Option<String>, data_dir: &std::path::Path) -> Result<DatabaseU
 }
 
 fn blobs(url: Option<String>, data_dir: &std::path::Path) -> Result<BlobUrl, ConfigError> {
-    let Some(url) = url.filter(|url| !url.is_empty()) else { return Ok(BlobUrl::Folder(data_dir.join("blobs"))) };
+    let Some(url) = url.filter(|url| !url.is_empty()) else {
+        return Ok(BlobUrl::Folder(data_dir.join("blobs")));
+    };
     match url.split_once("://") {
         Some(("file", path)) if !path.is_empty() => Ok(BlobUrl::Folder(path.into())),
         Some(("s3", rest)) if !rest.is_empty() => {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            Ok(BlobUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_end_matches('/').to_owned() })
+            Ok(BlobUrl::S3 {
+                bucket: bucket.to_owned(),
+                prefix: prefix.trim_end_matches('/').to_owned(),
+            })
         }
-        _ => Err(ConfigError::new("POSTROOM_BLOB_URL", quoted(&url), "file://PATH or s3://BUCKET/PREFIX")),
+        _ => Err(ConfigError::new(
+            "POSTROOM_BLOB_URL",
+            quoted(&url),
+            "file://PATH or s3://BUCKET/PREFIX",
+        )),
     }
 }
 
 fn secret_keys(value: Option<&str>) -> Result<Vec<[u8; 32]>, ConfigError> {
-    let entries = value.unwrap_or_default().split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let entries = value
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty());
     entries
         .map(|entry| {
-            let key = STANDARD.decode(entry).ok().and_then(|bytes| bytes.try_into().ok());
+            let key = STANDARD
+                .decode(entry)
+                .ok()
+                .and_then(|bytes| bytes.try_into().ok());
             key.ok_or_else(|| {
-                let expected = "32 bytes in base64 (`openssl rand -base64 32`), or several separated by commas";
+                let expected =
+                    "32 bytes in base64 (`openssl rand -base64 32`), or several separated by commas";
                 ConfigError::new("POSTROOM_SECRET_KEY", "not a key", expected)
             })
         })
@@ -357,7 +477,11 @@ fn admin_key(value: Option<String>) -> Result<Option<SecretString>, ConfigError>
     let Some(value) = value else { return Ok(None) };
     if !(32..=256).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         let expected = "32 to 256 visible ASCII characters, without spaces";
-        return Err(ConfigError::new("POSTROOM_ADMIN_KEY", "too short, too long or not plain text", expected));
+        return Err(ConfigError::new(
+            "POSTROOM_ADMIN_KEY",
+            "too short, too long or not plain text",
+            expected,
+        ));
     }
     Ok(Some(value.into()))
 }
@@ -366,7 +490,11 @@ fn log_format(value: &str) -> Result<LogFormat, ConfigError> {
     match value {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => Err(ConfigError::new("POSTROOM_LOG_FORMAT", quoted(value), "text or json")),
+        _ => Err(ConfigError::new(
+            "POSTROOM_LOG_FORMAT",
+            quoted(value),
+            "text or json",
+        )),
     }
 }
 

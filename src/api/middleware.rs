@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 use futures_util::FutureExt;
 use poem::{
     Endpoint, IntoResponse, PathPattern, Request, Response,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
 
 use super::{
@@ -114,7 +114,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Framed<E> {
             .inner
             .call(request)
             .await
-            .unwrap_or_else(|error| error.into_response());
+            .unwrap_or_else(poem::Error::into_response);
         dress(response.headers_mut(), &context, plannr);
         log(&method, &response, &context, start);
         Ok(response)
@@ -178,7 +178,7 @@ fn seconds_to_full(quote: Quote) -> u64 {
 }
 
 /// One line a request: never a query string, an address or a token.
-fn log(method: &poem::http::Method, response: &Response, context: &RequestContext, start: Instant) {
+fn log(method: &Method, response: &Response, context: &RequestContext, start: Instant) {
     let route = response.data::<PathPattern>().map_or("-", |pattern| &*pattern.0);
     let status = response.status();
     let tenant = context.tenant().map(|tenant| tenant.to_string());

@@ -7,6 +7,7 @@
 mod answers;
 mod auth;
 mod body;
+mod conditional;
 mod content;
 mod context;
 pub mod docs;

@@ -114,10 +114,7 @@ async fn connection(
         let (app, local, remote) = (app.clone(), local.clone(), remote.clone());
         async move {
             let request = Request::from((request, local, remote, Scheme::HTTP));
-            let response = app
-                .call(request)
-                .await
-                .unwrap_or_else(|error| error.into_response());
+            let response = app.call(request).await.unwrap_or_else(poem::Error::into_response);
             Ok::<_, Infallible>(hyper::Response::from(response.into_response()))
         }
     });

@@ -13,7 +13,10 @@ use crate::{
     model::{
         caller::Identity,
         clock::Clock,
-        mailbox::{BindingPatch, MailboxFilter, MailboxPatch, NewMailbox, Security, ServerLogin, ServerPatch, ServerSettings},
+        mailbox::{
+            BindingPatch, MailboxFilter, MailboxPatch, NewMailbox, Security, ServerLogin, ServerPatch,
+            ServerSettings,
+        },
         page::PageRequest,
     },
     sandbox::{Sandbox, story},
@@ -29,13 +32,19 @@ use crate::{
 const NEWS: Duration = Duration::from_secs(20);
 
 pub(super) async fn demo(mut config: Config) -> anyhow::Result<()> {
-    let imap = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("the sandbox cannot listen")?;
+    let imap = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .context("the sandbox cannot listen")?;
     let address = imap.local_addr()?;
     config.mail.egress_allow_addresses.push(address);
     let listener = serve::bind(&config).await?;
     let stop = serve::stop_signal()?;
     let mail = sandbox::open()?;
-    let Opened { app, new_admin_key: _, lock } = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
+    let Opened {
+        app,
+        new_admin_key: _,
+        lock,
+    } = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
     let key = tenant_key(&app).await?;
     connect(&app, &key, address.port()).await?;
     print(&greeting(&app, &key))?;
@@ -65,7 +74,11 @@ async fn tenant_key(app: &App) -> anyhow::Result<SecretString> {
 }
 
 async fn identity(app: &App, key: &SecretString) -> crate::model::Result<Identity> {
-    let presented = Presented { credential: Some(key.expose_secret()), act_as: None, address: Some(Ipv4Addr::LOCALHOST.into()) };
+    let presented = Presented {
+        credential: Some(key.expose_secret()),
+        act_as: None,
+        address: Some(Ipv4Addr::LOCALHOST.into()),
+    };
     auth::authenticate(app, &presented).await.1
 }
 
@@ -73,11 +86,26 @@ async fn identity(app: &App, key: &SecretString) -> crate::model::Result<Identit
 async fn connect(app: &App, key: &SecretString, port: u16) -> anyhow::Result<()> {
     let identity = identity(app, key).await?;
     let caller = identity.caller()?;
-    let filter = MailboxFilter { address: Some(story::ADDRESS.to_owned()), ..MailboxFilter::default() };
+    let filter = MailboxFilter {
+        address: Some(story::ADDRESS.to_owned()),
+        ..MailboxFilter::default()
+    };
     let found = mailboxes::list(app, caller, filter, PageRequest::first()).await?;
     if let Some(mailbox) = found.data.first() {
-        let imap = Some(ServerPatch { port: Some(port), ..ServerPatch::default() });
-        mailboxes::update(app, caller, mailbox.id, MailboxPatch { imap, ..MailboxPatch::default() }).await?;
+        let imap = Some(ServerPatch {
+            port: Some(port),
+            ..ServerPatch::default()
+        });
+        mailboxes::update(
+            app,
+            caller,
+            mailbox.id,
+            MailboxPatch {
+                imap,
+                ..MailboxPatch::default()
+            },
+        )
+        .await?;
         return Ok(());
     }
     let settings = ServerSettings {
@@ -90,7 +118,10 @@ async fn connect(app: &App, key: &SecretString, port: u16) -> anyhow::Result<()>
         address: story::ADDRESS.to_owned(),
         name: Some(story::OWNER.to_owned()),
         provider: None,
-        imap: ServerLogin { settings, password: sandbox::PASSWORD.to_owned().into() },
+        imap: ServerLogin {
+            settings,
+            password: sandbox::PASSWORD.to_owned().into(),
+        },
         smtp: None,
         binding: BindingPatch::default(),
         default_signature_html: None,
@@ -100,7 +131,11 @@ async fn connect(app: &App, key: &SecretString, port: u16) -> anyhow::Result<()>
 }
 
 fn greeting(app: &App, key: &SecretString) -> String {
-    let (url, key, admin) = (&app.config.http.public_url, key.expose_secret(), app.admin_key.expose_secret());
+    let (url, key, admin) = (
+        &app.config.http.public_url,
+        key.expose_secret(),
+        app.admin_key.expose_secret(),
+    );
     format!(
         "
 postroom is running, with a sandbox mailbox that gets a new message now and then.

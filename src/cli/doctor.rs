@@ -22,7 +22,11 @@ pub(super) async fn doctor(config: Config) -> anyhow::Result<()> {
         ("settings", "every value can be used".to_owned(), Ok(())),
         ("database", database, check_database(&config).await),
         ("blobs", blobs, check_blobs(&config).await),
-        ("certificates", "the system's roots and POSTROOM_CA_FILE".to_owned(), check_tls(&config)),
+        (
+            "certificates",
+            "the system's roots and POSTROOM_CA_FILE".to_owned(),
+            check_tls(&config),
+        ),
     ];
     let mut failed = 0;
     for (name, what, result) in checks {
@@ -46,7 +50,9 @@ async fn check_database(config: &Config) -> Result<()> {
     if let DatabaseUrl::Sqlite(path) = &config.storage.database
         && !path.exists()
     {
-        return Err(Error::internal("there is none yet; `postroom serve` or `postroom migrate` makes it"));
+        return Err(Error::internal(
+            "there is none yet; `postroom serve` or `postroom migrate` makes it",
+        ));
     }
     bootstrap::open_store(&config.storage)?.read().await?.ping().await
 }
@@ -56,5 +62,7 @@ async fn check_blobs(config: &Config) -> Result<()> {
 }
 
 fn check_tls(config: &Config) -> Result<()> {
-    tls::client_config(config.mail.ca_file.as_deref()).map(drop).map_err(Error::internal)
+    tls::client_config(config.mail.ca_file.as_deref())
+        .map(drop)
+        .map_err(Error::internal)
 }

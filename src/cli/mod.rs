@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     api,
     config::{Config, LogFormat, Settings},
+    mail::tls,
     model::{caller::Identity, clock::Clock, id::TenantId, key::NewApiKey, scope::ScopeSet},
     service::{
         bootstrap::{self, Opened},
@@ -135,8 +136,11 @@ fn start(line: Line) -> anyhow::Result<()> {
         return print(&document(dialect)?);
     }
     log(&config)?;
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
     runtime.block_on(run(line.command, config))
 }
 
@@ -150,14 +154,23 @@ async fn run(command: Command, config: Config) -> anyhow::Result<()> {
             print("The schema is up to date.\n")
         }
         Command::Openapi { dialect } => print(&document(dialect)?),
-        Command::Tenants { command: Tenants::Create { name } } => {
+        Command::Tenants {
+            command: Tenants::Create { name },
+        } => {
             let app = open(config).await?.app;
             let (tenant, _, key) = tenants::create(&app, &Identity::Platform, name).await?;
             print(&format!("tenant {}\nkey    {}\n", tenant.id, key.expose_secret()))
         }
-        Command::Keys { command: Keys::Create { tenant, name } } => {
+        Command::Keys {
+            command: Keys::Create { tenant, name },
+        } => {
             let app = open(config).await?.app;
-            let new = NewApiKey { name, scopes: ScopeSet::tenant(), member_id: None, expires_at: None };
+            let new = NewApiKey {
+                name,
+                scopes: ScopeSet::tenant(),
+                member_id: None,
+                expires_at: None,
+            };
             let (_, key) = keys::create_for(&app, &Identity::Platform, TenantId(tenant), new).await?;
             print(&format!("key {}\n", key.expose_secret()))
         }
@@ -197,9 +210,13 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 fn log(config: &Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.filter).map_err(|error| {
-        anyhow::anyhow!("POSTROOM_LOG is not a filter ({error}): write a level such as info, or target=level pairs.")
+        anyhow::anyhow!(
+            "POSTROOM_LOG is not a filter ({error}): write a level such as info, or target=level pairs."
+        )
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match config.log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -18,7 +18,11 @@ pub(super) const PASSWORD: &str = "sandbox";
 #[derive(Args)]
 pub(super) struct Options {
     /// Address to listen on, for IMAP.
-    #[arg(long = "imap-listen", visible_alias = "listen-imap", default_value = "127.0.0.1:1143")]
+    #[arg(
+        long = "imap-listen",
+        visible_alias = "listen-imap",
+        default_value = "127.0.0.1:1143"
+    )]
     imap_listen: SocketAddr,
     /// A PEM file with a certificate chain and its private key: IMAP is then served over TLS.
     #[arg(long)]
@@ -28,7 +32,9 @@ pub(super) struct Options {
 pub(super) async fn sandbox(options: Options) -> anyhow::Result<()> {
     let tls = options.tls_cert.map(|path| read_tls(&path)).transpose()?;
     let secured = if tls.is_some() { "tls" } else { "none" };
-    let listener = TcpListener::bind(options.imap_listen).await.context("the sandbox cannot listen")?;
+    let listener = TcpListener::bind(options.imap_listen)
+        .await
+        .context("the sandbox cannot listen")?;
     let address = listener.local_addr()?;
     let sandbox = open()?;
     print(&format!(
@@ -44,12 +50,16 @@ pub(super) fn open() -> anyhow::Result<Sandbox> {
     let clock = Clock::system();
     let now = clock.now();
     let sandbox = Sandbox::new(clock);
-    sandbox.add_account(Account { username: story::ADDRESS.to_owned(), password: PASSWORD.to_owned().into() });
+    sandbox.add_account(Account {
+        username: story::ADDRESS.to_owned(),
+        password: PASSWORD.to_owned().into(),
+    });
     story::populate(&sandbox, story::ADDRESS, now)?;
     Ok(sandbox)
 }
 
-fn read_tls(path: &PathBuf) -> anyhow::Result<rustls::ServerConfig> {
+fn read_tls(path: &PathBuf) -> anyhow::Result<tls::ServerConfig> {
     let pem = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    tls::config(&pem, &pem).with_context(|| format!("{} does not hold a certificate and its key", path.display()))
+    tls::config(&pem, &pem)
+        .with_context(|| format!("{} does not hold a certificate and its key", path.display()))
 }

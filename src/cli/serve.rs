@@ -22,7 +22,11 @@ pub(super) async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
         Role::Worker => None,
         Role::Api | Role::All => Some(bind(&config).await?),
     };
-    let Opened { app, new_admin_key, lock } = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
+    let Opened {
+        app,
+        new_admin_key,
+        lock,
+    } = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
     if let Some(key) = new_admin_key {
         let dir = app.config.storage.data_dir.join("admin.key");
         print(&format!(
@@ -40,9 +44,9 @@ pub(super) async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
 /// The listener of the settings.
 pub(super) async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
     let listen = config.http.listen;
-    TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("POSTROOM_LISTEN is {listen}, which cannot be listened on: write another address or port"))
+    TcpListener::bind(listen).await.with_context(|| {
+        format!("POSTROOM_LISTEN is {listen}, which cannot be listened on: write another address or port")
+    })
 }
 
 /// Runs the API and the workers until `stop`.
@@ -61,7 +65,12 @@ pub(super) async fn run(
     let api = async {
         if let Some(listener) = listener {
             tracing::info!(listen = %app.config.http.listen, url = %app.config.http.public_url, "serving");
-            api::server::serve(listener, api::build(app.clone(), stop.clone()).map_err(cause)?, stop.clone()).await?;
+            api::server::serve(
+                listener,
+                api::build(app.clone(), stop.clone()).map_err(cause)?,
+                stop.clone(),
+            )
+            .await?;
         }
         anyhow::Ok(())
     };

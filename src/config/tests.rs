@@ -1,6 +1,5 @@
 //! Each setting: what is taken, and the sentence that refuses the rest.
 
-
 use clap::Parser;
 
 use super::*;
@@ -21,8 +20,20 @@ fn the_defaults_are_those_of_the_contract() {
     let config = check(&[]).unwrap();
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.http.public_url, "http://127.0.0.1:8080");
-    assert_eq!(config.http.rate_limit, Rate { count: 6000, period: 60 });
-    assert_eq!(config.http.tenant_rate_limit, Rate { count: 30_000, period: 60 });
+    assert_eq!(
+        config.http.rate_limit,
+        Rate {
+            count: 6000,
+            period: 60
+        }
+    );
+    assert_eq!(
+        config.http.tenant_rate_limit,
+        Rate {
+            count: 30_000,
+            period: 60
+        }
+    );
     assert_eq!(config.mail.max_message, 50 << 20);
     assert!(config.mail.egress_allow.is_empty());
     assert!(config.storage.database == DatabaseUrl::Sqlite("./data/postroom.db".into()));
@@ -49,15 +60,31 @@ fn a_wrong_value_is_named_with_what_to_write() {
         ("--trusted-proxies=me", "POSTROOM_TRUSTED_PROXIES"),
         ("--log-format=xml", "POSTROOM_LOG_FORMAT"),
     ] {
-        let sentence = check(&[argument]).err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(sentence.starts_with(name) && sentence.contains(": write "), "{argument}: {sentence}");
+        let sentence = check(&[argument])
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(
+            sentence.starts_with(name) && sentence.contains(": write "),
+            "{argument}: {sentence}"
+        );
     }
 }
 
 #[test]
 fn a_secret_is_not_repeated_in_the_sentence() {
-    for argument in ["--secret-key=hunter2", "--admin-key=hunter2", "--database-url=mysql://u:hunter2@h/d"] {
-        let sentence = check(&[argument]).err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(!sentence.is_empty() && !sentence.contains("hunter2"), "{sentence}");
+    for argument in [
+        "--secret-key=hunter2",
+        "--admin-key=hunter2",
+        "--database-url=mysql://u:hunter2@h/d",
+    ] {
+        let sentence = check(&[argument])
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(
+            !sentence.is_empty() && !sentence.contains("hunter2"),
+            "{sentence}"
+        );
     }
 }

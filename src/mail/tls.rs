@@ -30,6 +30,12 @@ pub enum TlsConfigError {
     Tls(#[from] rustls::Error),
 }
 
+/// Says once for the whole process that TLS is ring's, also for libraries that bring rustls along.
+pub fn install_provider() {
+    // A second call changes nothing, which is what it should do.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
 /// Makes the configuration for every outgoing TLS connection.
 ///
 /// The roots are those of the system, plus those in the PEM file `extra_roots`. A certificate is always verified: there

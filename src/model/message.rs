@@ -210,9 +210,16 @@ impl Presence {
             flags.extend(copy_flags.iter().cloned());
             elsewhere |= !outgoing;
         }
-        let unread = !flags.iter().any(|flag| flag.eq_ignore_ascii_case(self::flag::SEEN));
+        let unread = !flags
+            .iter()
+            .any(|one: &String| one.eq_ignore_ascii_case(flag::SEEN));
         let incoming = !own && (elsewhere || folders.is_empty());
-        Self { folder_ids: folders.into_iter().collect(), flags: flags.into_iter().collect(), unread, incoming }
+        Self {
+            folder_ids: folders.into_iter().collect(),
+            flags: flags.into_iter().collect(),
+            unread,
+            incoming,
+        }
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::{io, sync::Arc};
 
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+pub use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 /// Reads a certificate chain and its key, both in PEM.
 ///

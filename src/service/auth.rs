@@ -43,13 +43,20 @@ pub struct Authenticated {
 
 /// Authenticates a request and counts it. The limits' verdict is answered also when they refuse.
 pub async fn authenticate(app: &App, presented: &Presented<'_>) -> (Option<Verdict>, Result<Identity>) {
-    let Some(text) = presented.credential.map(str::trim).filter(|text| !text.is_empty()) else {
+    let Some(text) = presented
+        .credential
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+    else {
         return (None, Err(Error::Unauthenticated(Unauthenticated::Missing)));
     };
     let admin = app.admin_key.expose_secret();
     if bool::from(text.as_bytes().ct_eq(admin.as_bytes())) {
         let verdict = app.limits.check(PLATFORM, crate::model::id::TenantId(PLATFORM));
-        return (Some(verdict), refused(verdict).map_or(Ok(Identity::Platform), Err));
+        return (
+            Some(verdict),
+            refused(verdict).map_or(Ok(Identity::Platform), Err),
+        );
     }
     match credential(app, text).await {
         Err(error) => (None, Err(error)),
@@ -64,7 +71,9 @@ pub async fn authenticate(app: &App, presented: &Presented<'_>) -> (Option<Verdi
 }
 
 fn refused(verdict: Verdict) -> Option<Error> {
-    verdict.retry_after().map(|retry_after| Error::RateLimited { retry_after })
+    verdict
+        .retry_after()
+        .map(|retry_after| Error::RateLimited { retry_after })
 }
 
 /// Finds the key behind a credential, and what the credential may do.
@@ -72,12 +81,20 @@ async fn credential(app: &App, text: &str) -> Result<(Credential, ScopeSet)> {
     let unknown = || Error::Unauthenticated(Unauthenticated::Unknown);
     let (found, scopes) = if let Some(key) = KeyText::parse(text) {
         let found = app.store.read().await?.find_key(key.lookup()).await?;
-        let found = found.filter(|found| key.matches(&found.hash)).ok_or_else(unknown)?;
+        let found = found
+            .filter(|found| key.matches(&found.hash))
+            .ok_or_else(unknown)?;
         let scopes = found.key.scopes;
         (found, scopes)
     } else if text.bytes().filter(|byte| *byte == b'.').count() == 2 {
         let claims = app.tokens.check(text, app.clock.now())?;
-        let found = app.store.read().await?.get_credential(claims.tenant, claims.key).await?.ok_or_else(unknown)?;
+        let found = app
+            .store
+            .read()
+            .await?
+            .get_credential(claims.tenant, claims.key)
+            .await?
+            .ok_or_else(unknown)?;
         let scopes = claims.scopes.intersection(found.key.scopes);
         (found, scopes)
     } else {
@@ -93,20 +110,44 @@ async fn credential(app: &App, text: &str) -> Result<(Credential, ScopeSet)> {
 }
 
 /// The caller that a credential stands for, from where it comes and as whom it acts.
-async fn caller(app: &App, found: Credential, scopes: ScopeSet, presented: &Presented<'_>) -> Result<Identity> {
-    let Credential { key, tenant, member, hash: _ } = found;
+async fn caller(
+    app: &App,
+    found: Credential,
+    scopes: ScopeSet,
+    presented: &Presented<'_>,
+) -> Result<Identity> {
+    let Credential {
+        key,
+        tenant,
+        member,
+        hash: _,
+    } = found;
     if !tenant.profile.ip_whitelist.is_empty()
-        && !presented.address.is_some_and(|address| tenant.profile.allows(address))
+        && !presented
+            .address
+            .is_some_and(|address| tenant.profile.allows(address))
     {
         return Err(Error::Forbidden(Forbidden::Address));
     }
     let role = member.as_ref().map_or(Role::Owner, |member| member.role);
-    let caller = Caller { tenant_id: tenant.id, key, scopes, member, role };
+    let caller = Caller {
+        tenant_id: tenant.id,
+        key,
+        scopes,
+        member,
+        role,
+    };
     let Some(act_as) = presented.act_as.map(str::trim).filter(|id| !id.is_empty()) else {
         return Ok(Identity::Tenant(Box::new(caller)));
     };
     let no_member = || Error::NotFound("member");
     let id = Uuid::parse_str(act_as).map_err(|_| no_member())?;
-    let other = app.store.read().await?.get_member(caller.tenant_id, id).await?.ok_or_else(no_member)?;
+    let other = app
+        .store
+        .read()
+        .await?
+        .get_member(caller.tenant_id, id)
+        .await?
+        .ok_or_else(no_member)?;
     Ok(Identity::Tenant(Box::new(caller.act_as(other)?)))
 }

@@ -37,7 +37,8 @@ pub struct Opened {
 /// Opens the database, brings its schema up to date, and puts the parts together.
 pub async fn open(config: Config, clock: Clock) -> Result<Opened> {
     let storage = &config.storage;
-    std::fs::create_dir_all(&storage.data_dir).map_err(|error| start_error("the data dir cannot be made", &error))?;
+    std::fs::create_dir_all(&storage.data_dir)
+        .map_err(|error| start_error("the data dir cannot be made", &error))?;
     let lock = match &storage.database {
         DatabaseUrl::Sqlite(path) => Some(lock(path)?),
         DatabaseUrl::Postgres(_) => None,
@@ -62,7 +63,11 @@ pub async fn open(config: Config, clock: Clock) -> Result<Opened> {
         admin_key: admin_key.clone(),
         config,
     });
-    Ok(Opened { app, new_admin_key: new.then_some(admin_key), lock })
+    Ok(Opened {
+        app,
+        new_admin_key: new.then_some(admin_key),
+        lock,
+    })
 }
 
 /// Opens the database that the settings name.
@@ -88,10 +93,15 @@ fn start_error(what: &str, error: &std::io::Error) -> Error {
 /// Takes the lock beside the database's file, which the operating system frees when the process ends, however it ends.
 fn lock(database: &Path) -> Result<File> {
     if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| start_error("the database's folder cannot be made", &error))?;
+        std::fs::create_dir_all(folder)
+            .map_err(|error| start_error("the database's folder cannot be made", &error))?;
     }
     let path = database.with_extension("lock");
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let open = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = open.map_err(|error| start_error(&format!("{} cannot be opened", path.display()), &error))?;
     file.try_lock().map_err(|_| {
         Error::internal(format!(
@@ -108,7 +118,10 @@ fn secret_keys(config: &Config) -> Result<Vec<[u8; 32]>> {
     }
     let path = config.storage.data_dir.join("secret.key");
     let (text, _) = read_or_make(&path, || STANDARD.encode(vault::random::<32>()))?;
-    let key = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+    let key = STANDARD
+        .decode(text.trim())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok());
     let key = key.ok_or_else(|| Error::internal(format!("{} does not hold a key", path.display())))?;
     Ok(vec![key])
 }
@@ -118,7 +131,12 @@ fn admin_key(config: &Config) -> Result<(SecretString, bool)> {
         return Ok((key.clone(), false));
     }
     let path = config.storage.data_dir.join("admin.key");
-    let make = || KeyText::from_random(&vault::random()).secret().expose_secret().replace("pr_live_", "pr_admin_");
+    let make = || {
+        KeyText::from_random(&vault::random())
+            .secret()
+            .expose_secret()
+            .replace("pr_live_", "pr_admin_")
+    };
     let (text, new) = read_or_make(&path, make)?;
     Ok((text.trim().to_owned().into(), new))
 }
@@ -143,11 +161,14 @@ fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> Result<(String, b
 
 /// Writes a secret's file with mode 600, in place of what was there.
 pub fn write_secret(path: &Path, text: &str) -> Result<()> {
-    let failed = |error: std::io::Error| start_error(&format!("{} cannot be written", path.display()), &error);
+    let failed =
+        |error: std::io::Error| start_error(&format!("{} cannot be written", path.display()), &error);
     let mut options = OpenOptions::new();
     options.create(true).truncate(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
 }

@@ -24,5 +24,6 @@ pub async fn claim(app: &App, node: &str, first: bool) -> Result<Vec<Lease>> {
 /// Renews every lease of this node.
 pub async fn renew(app: &App, node: &str) -> Result<()> {
     let node = node.to_owned();
-    app.write(move |tx| Box::pin(async move { tx.renew_leases(&node).await.map(drop) })).await
+    app.write(move |tx| Box::pin(async move { tx.renew_leases(&node).await.map(drop) }))
+        .await
 }

@@ -55,21 +55,32 @@ impl Verdict {
 
     /// The tighter of the two.
     pub const fn tighter(&self) -> Quote {
-        if self.tenant.remaining < self.key.remaining { self.tenant } else { self.key }
+        if self.tenant.remaining < self.key.remaining {
+            self.tenant
+        } else {
+            self.key
+        }
     }
 }
 
 impl Limits {
     /// Limits at these rates.
     pub fn new(key: Rate, tenant: Rate) -> Self {
-        Self { key: Bucket::new(key), tenant: Bucket::new(tenant) }
+        Self {
+            key: Bucket::new(key),
+            tenant: Bucket::new(tenant),
+        }
     }
 
     /// Counts one request.
     pub fn check(&self, key: Uuid, tenant: TenantId) -> Verdict {
         let key = self.key.check(key);
         // A request that its key's limit refuses is not held against the tenant.
-        let tenant = if key.retry_after.is_some() { self.tenant.untouched() } else { self.tenant.check(tenant.0) };
+        let tenant = if key.retry_after.is_some() {
+            self.tenant.untouched()
+        } else {
+            self.tenant.check(tenant.0)
+        };
         Verdict { key, tenant }
     }
 
@@ -89,11 +100,19 @@ impl Bucket {
         let quota = Quota::with_period(each.max(Duration::from_nanos(1)))
             .unwrap_or_else(|| Quota::per_second(burst))
             .allow_burst(burst);
-        Self { limiter: RateLimiter::keyed(quota).with_middleware(), rate }
+        Self {
+            limiter: RateLimiter::keyed(quota).with_middleware(),
+            rate,
+        }
     }
 
     const fn untouched(&self) -> Quote {
-        Quote { limit: self.rate.count, period: self.rate.period, remaining: self.rate.count, retry_after: None }
+        Quote {
+            limit: self.rate.count,
+            period: self.rate.period,
+            remaining: self.rate.count,
+            retry_after: None,
+        }
     }
 
     fn check(&self, id: Uuid) -> Quote {
@@ -104,7 +123,12 @@ impl Bucket {
                 (0, Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
             }
         };
-        Quote { limit: self.rate.count, period: self.rate.period, remaining, retry_after }
+        Quote {
+            limit: self.rate.count,
+            period: self.rate.period,
+            remaining,
+            retry_after,
+        }
     }
 }
 
@@ -114,14 +138,39 @@ mod tests {
 
     #[test]
     fn the_burst_equals_the_count_and_the_next_is_refused() {
-        let limits = Limits::new(Rate { count: 3, period: 3600 }, Rate { count: 4, period: 3600 });
-        let (one, other, tenant) = (Uuid::from_u128(1), Uuid::from_u128(2), TenantId(Uuid::from_u128(9)));
+        let limits = Limits::new(
+            Rate {
+                count: 3,
+                period: 3600,
+            },
+            Rate {
+                count: 4,
+                period: 3600,
+            },
+        );
+        let (one, other, tenant) = (
+            Uuid::from_u128(1),
+            Uuid::from_u128(2),
+            TenantId(Uuid::from_u128(9)),
+        );
         for remaining in [2, 1, 0] {
             let verdict = limits.check(one, tenant);
             assert_eq!((verdict.key.remaining, verdict.retry_after()), (remaining, None));
         }
-        assert!(limits.check(one, tenant).retry_after().is_some_and(|wait| (1..=1200).contains(&wait)));
-        assert_eq!(limits.check(other, tenant).retry_after(), None, "a refused request does not count for the tenant");
-        assert!(limits.check(other, tenant).tenant.retry_after.is_some(), "the tenant's own limit");
+        assert!(
+            limits
+                .check(one, tenant)
+                .retry_after()
+                .is_some_and(|wait| (1..=1200).contains(&wait))
+        );
+        assert_eq!(
+            limits.check(other, tenant).retry_after(),
+            None,
+            "a refused request does not count for the tenant"
+        );
+        assert!(
+            limits.check(other, tenant).tenant.retry_after.is_some(),
+            "the tenant's own limit"
+        );
     }
 }

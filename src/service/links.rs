@@ -31,7 +31,10 @@ pub struct Link {
 impl Links {
     /// Derives the signing key from the vault; links begin with `base`.
     pub fn new(vault: &Vault, base: &str) -> Result<Self> {
-        Ok(Self { key: vault.derive("links")?, base: base.to_owned() })
+        Ok(Self {
+            key: vault.derive("links")?,
+            base: base.to_owned(),
+        })
     }
 
     /// A link to an attachment's content.
@@ -79,11 +82,18 @@ mod tests {
     fn a_link_works_for_an_hour_and_only_as_it_was_made() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let links = Links::new(&Vault::new(&[[7; 32]]).unwrap(), "https://a.example").unwrap();
-        let link = Link { tenant: TenantId(Uuid::from_u128(1)), attachment: Uuid::from_u128(2) };
+        let link = Link {
+            tenant: TenantId(Uuid::from_u128(1)),
+            attachment: Uuid::from_u128(2),
+        };
         let url = links.to_attachment(link, now);
         let token = url.strip_prefix("https://a.example/downloads/").unwrap();
         assert_eq!(links.check(token, now).unwrap(), link);
-        assert!(links.check(token, now + TimeDelta::minutes(LIFETIME_MINUTES)).is_err());
+        assert!(
+            links
+                .check(token, now + TimeDelta::minutes(LIFETIME_MINUTES))
+                .is_err()
+        );
         for at in 0..token.len() {
             let mut changed = token.as_bytes().to_vec();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };

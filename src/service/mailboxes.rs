@@ -14,8 +14,8 @@ use crate::{
         folder::Folder,
         id::{self, TenantId},
         mailbox::{
-            Binding, Mailbox, MailboxFilter, MailboxPatch, NewMailbox, Rebind, ServerLogin, ServerPatch, ServerSettings,
-            Service,
+            Binding, Mailbox, MailboxFilter, MailboxPatch, NewMailbox, Rebind, ServerLogin, ServerPatch,
+            ServerSettings, Service,
         },
         message::address_key,
         page::{Page, PageRequest},
@@ -30,15 +30,29 @@ use crate::{
 const RESOURCE: &str = "mailbox";
 
 /// The mailboxes that the caller sees, newest first.
-pub async fn list(app: &App, caller: &Caller, filter: MailboxFilter, page: PageRequest) -> Result<Page<Mailbox>> {
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    filter: MailboxFilter,
+    page: PageRequest,
+) -> Result<Page<Mailbox>> {
     caller.require(Scope::MailboxesRead)?;
-    app.store.read().await?.list_mailboxes(caller.tenant_id, caller.visibility(), &filter, page).await
+    app.store
+        .read()
+        .await?
+        .list_mailboxes(caller.tenant_id, caller.visibility(), &filter, page)
+        .await
 }
 
 /// One mailbox that the caller sees; a retired one too.
 pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> {
     caller.require(Scope::MailboxesRead)?;
-    let found = app.store.read().await?.get_mailbox(caller.tenant_id, caller.visibility(), id).await?;
+    let found = app
+        .store
+        .read()
+        .await?
+        .get_mailbox(caller.tenant_id, caller.visibility(), id)
+        .await?;
     found.ok_or(Error::NotFound(RESOURCE))
 }
 
@@ -46,8 +60,12 @@ pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> {
 pub async fn folders(app: &App, caller: &Caller, id: Uuid) -> Result<Vec<Folder>> {
     caller.require(Scope::MailboxesRead)?;
     let mut conn = app.store.read().await?;
-    let found = conn.get_mailbox(caller.tenant_id, caller.visibility(), id).await?;
-    found.filter(|mailbox| !mailbox.facts.retired).ok_or(Error::NotFound(RESOURCE))?;
+    let found = conn
+        .get_mailbox(caller.tenant_id, caller.visibility(), id)
+        .await?;
+    found
+        .filter(|mailbox| !mailbox.facts.retired)
+        .ok_or(Error::NotFound(RESOURCE))?;
     conn.list_folders(caller.tenant_id, id).await
 }
 
@@ -59,10 +77,16 @@ pub async fn create(app: &App, caller: &Caller, new: NewMailbox) -> Result<Mailb
     let id = id::new();
     let data_key = data_key(app, tenant).await?;
     let imap = seal(&data_key, tenant, id, Service::Imap, &new.imap)?;
-    let smtp = new.smtp.as_ref().map(|smtp| seal(&data_key, tenant, id, Service::Smtp, smtp)).transpose()?;
+    let smtp = new
+        .smtp
+        .as_ref()
+        .map(|smtp| seal(&data_key, tenant, id, Service::Smtp, smtp))
+        .transpose()?;
     let mailbox = Mailbox {
         id,
-        provider: new.provider.unwrap_or_else(|| Provider::of_host(&new.imap.settings.host)),
+        provider: new
+            .provider
+            .unwrap_or_else(|| Provider::of_host(&new.imap.settings.host)),
         address: new.address,
         name: new.name,
         facts: Facts {
@@ -92,7 +116,10 @@ pub async fn create(app: &App, caller: &Caller, new: NewMailbox) -> Result<Mailb
                 let mut mailbox = mailbox;
                 mailbox.binding = bind(tx, tenant, Binding::None, binding.decide(Binding::None)).await?;
                 if !tx.create_mailbox(tenant, &mailbox).await? {
-                    let existing = tx.find_mailbox(tenant, &mailbox.address).await?.unwrap_or_default();
+                    let existing = tx
+                        .find_mailbox(tenant, &mailbox.address)
+                        .await?
+                        .unwrap_or_default();
                     return Err(Error::Conflict(Conflict::MailboxExists(existing)));
                 }
                 tx.set_login(tenant, id, Service::Imap, &imap).await?;
@@ -120,7 +147,14 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
         .write(move |tx| {
             Box::pin(async move {
                 let mut mailbox = lock(tx, tenant, seen, id).await?;
-                let MailboxPatch { name, enabled, binding, default_signature_html, imap, smtp } = patch;
+                let MailboxPatch {
+                    name,
+                    enabled,
+                    binding,
+                    default_signature_html,
+                    imap,
+                    smtp,
+                } = patch;
                 mailbox.binding = bind(tx, tenant, mailbox.binding, binding.decide(mailbox.binding)).await?;
                 mailbox.name = name.apply(mailbox.name);
                 mailbox.default_signature_html = default_signature_html.apply(mailbox.default_signature_html);
@@ -207,7 +241,9 @@ pub async fn reconnect(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> 
 /// A mailbox that can be changed: one that the caller sees and that is not retired, its row locked.
 async fn lock(tx: &mut Conn, tenant: TenantId, seen: Visibility, id: Uuid) -> Result<Mailbox> {
     let found = tx.lock_mailbox(tenant, seen, id).await?;
-    found.filter(|mailbox| !mailbox.facts.retired).ok_or(Error::NotFound(RESOURCE))
+    found
+        .filter(|mailbox| !mailbox.facts.retired)
+        .ok_or(Error::NotFound(RESOURCE))
 }
 
 /// What the mailbox is bound to after a request; an agent, team or revision of another tenant is not found.
@@ -220,9 +256,16 @@ async fn bind(
     match rebind.map_err(Error::Invalid)? {
         Rebind::Keep => Ok(current),
         Rebind::Clear => Ok(Binding::None),
-        Rebind::To { kind, id, revision_id } => {
+        Rebind::To {
+            kind,
+            id,
+            revision_id,
+        } => {
             // Locked, so that it cannot be deleted between this look and the write of the binding.
-            let agent = tx.lock_agent(tenant, kind, id).await?.ok_or(Error::NotFound(kind.as_str()))?;
+            let agent = tx
+                .lock_agent(tenant, kind, id)
+                .await?
+                .ok_or(Error::NotFound(kind.as_str()))?;
             let revision_id = match revision_id {
                 None => agent.active_revision_id,
                 Some(wanted) => {
@@ -230,7 +273,11 @@ async fn bind(
                     found.ok_or(Error::NotFound("revision"))?.id
                 }
             };
-            Ok(Binding::To { kind, id, revision_id })
+            Ok(Binding::To {
+                kind,
+                id,
+                revision_id,
+            })
         }
     }
 }
@@ -248,7 +295,10 @@ async fn merge(
     let (settings, secret) = stored.map(|login| (login.settings, login.secret)).unzip();
     let mut errors = Vec::new();
     let mut missing = |name: &str| {
-        errors.push(FieldError::body(&format!("{}.{name}", service.as_str()), "This has no value yet: give one."));
+        errors.push(FieldError::body(
+            &format!("{}.{name}", service.as_str()),
+            "This has no value yet: give one.",
+        ));
     };
     let given = settings.is_some();
     for (name, present) in [
@@ -263,16 +313,28 @@ async fn merge(
         }
     }
     let sealed = match (&patch.password, secret) {
-        (Some(password), _) => Some(vault::seal_secret(data_key, place(tenant, mailbox, service), password)?),
+        (Some(password), _) => Some(vault::seal_secret(
+            data_key,
+            place(tenant, mailbox, service),
+            password,
+        )?),
         (None, secret) => secret,
     };
-    let merged = merge_settings(settings, patch);
-    merged.zip(sealed).map(|(settings, secret)| SealedLogin { settings, secret }).ok_or(Error::Invalid(errors))
+    let merged = merge_settings(settings.as_ref(), patch);
+    merged
+        .zip(sealed)
+        .map(|(settings, secret)| SealedLogin { settings, secret })
+        .ok_or(Error::Invalid(errors))
 }
 
-fn merge_settings(current: Option<ServerSettings>, patch: ServerPatch) -> Option<ServerSettings> {
-    let ServerPatch { host, port, security, username, password: _ } = patch;
-    let current = current.as_ref();
+fn merge_settings(current: Option<&ServerSettings>, patch: ServerPatch) -> Option<ServerSettings> {
+    let ServerPatch {
+        host,
+        port,
+        security,
+        username,
+        password: _,
+    } = patch;
     Some(ServerSettings {
         host: host.or_else(|| current.map(|current| current.host.clone()))?,
         port: port.or_else(|| current.map(|current| current.port))?,
@@ -289,7 +351,10 @@ fn seal(
     login: &ServerLogin,
 ) -> Result<SealedLogin> {
     let secret = vault::seal_secret(data_key, place(tenant, mailbox, service), &login.password)?;
-    Ok(SealedLogin { settings: login.settings.clone(), secret })
+    Ok(SealedLogin {
+        settings: login.settings.clone(),
+        secret,
+    })
 }
 
 /// Where a login's password lies.
@@ -298,19 +363,46 @@ const fn place(tenant: TenantId, mailbox: Uuid, service: Service) -> Place {
         Service::Imap => "imap.secret",
         Service::Smtp => "smtp.secret",
     };
-    Place { table: "mailbox_credentials", column, tenant, row: mailbox }
+    Place {
+        table: "mailbox_credentials",
+        column,
+        tenant,
+        row: mailbox,
+    }
 }
 
 /// A mailbox's login with its password opened.
-pub async fn login(app: &App, tenant: TenantId, mailbox: Uuid, service: Service) -> Result<Option<ServerLogin>> {
-    let Some(sealed) = app.store.read().await?.get_login(tenant, mailbox, service).await? else { return Ok(None) };
+pub async fn login(
+    app: &App,
+    tenant: TenantId,
+    mailbox: Uuid,
+    service: Service,
+) -> Result<Option<ServerLogin>> {
+    let Some(sealed) = app
+        .store
+        .read()
+        .await?
+        .get_login(tenant, mailbox, service)
+        .await?
+    else {
+        return Ok(None);
+    };
     let data_key = data_key(app, tenant).await?;
     let password = vault::open_secret(&data_key, place(tenant, mailbox, service), &sealed.secret)?;
-    Ok(Some(ServerLogin { settings: sealed.settings, password }))
+    Ok(Some(ServerLogin {
+        settings: sealed.settings,
+        password,
+    }))
 }
 
 async fn data_key(app: &App, tenant: TenantId) -> Result<Key> {
-    let sealed = app.store.read().await?.get_data_key(tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let sealed = app
+        .store
+        .read()
+        .await?
+        .get_data_key(tenant)
+        .await?
+        .ok_or(Error::NotFound("tenant"))?;
     app.vault.open_data_key(tenant, &sealed)
 }
 

@@ -72,14 +72,19 @@ impl App {
     }
 
     /// Runs a transaction in a task of its own, so that it commits also when the request that asked for it has gone.
-    #[expect(clippy::disallowed_methods, reason = "the one function whose write outlives its request")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one function whose write outlives its request"
+    )]
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
     {
         let store = self.store.clone();
-        tokio::spawn(async move { store.transaction(work).await }).await.map_err(Error::internal)?
+        tokio::spawn(async move { store.transaction(work).await })
+            .await
+            .map_err(Error::internal)?
     }
 }
 

@@ -23,8 +23,14 @@ pub async fn index_batch(app: &App) -> Result<usize> {
         work.push((job, message));
     }
     drop(conn);
-    let normalise = move || work.into_iter().map(|(job, message)| (job, message.map(words))).collect::<Vec<_>>();
-    let work = tokio::task::spawn_blocking(normalise).await.map_err(crate::model::Error::internal)?;
+    let normalise = move || {
+        work.into_iter()
+            .map(|(job, message)| (job, message.map(words)))
+            .collect::<Vec<_>>()
+    };
+    let work = tokio::task::spawn_blocking(normalise)
+        .await
+        .map_err(crate::model::Error::internal)?;
     app.write(move |tx| {
         Box::pin(async move {
             for (job, words) in &work {
@@ -42,11 +48,23 @@ fn words(message: Message) -> Words {
     let people: Vec<String> = message
         .participants
         .iter()
-        .map(|one| format!("{} {}", one.address.name.as_deref().unwrap_or_default(), one.address.address))
+        .map(|one| {
+            format!(
+                "{} {}",
+                one.address.name.as_deref().unwrap_or_default(),
+                one.address.address
+            )
+        })
         .collect();
     Words {
         subject: search::words(message.subject.as_deref().unwrap_or_default()),
         participants: search::words(&people.join(" ")),
-        body: search::words(message.body.and_then(|body| body.text).as_deref().unwrap_or_default()),
+        body: search::words(
+            message
+                .body
+                .and_then(|body| body.text)
+                .as_deref()
+                .unwrap_or_default(),
+        ),
     }
 }

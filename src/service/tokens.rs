@@ -21,8 +21,9 @@ pub const LIFETIME: i64 = 15 * 60;
 const LEEWAY: u64 = 30;
 const AUDIENCE: &str = "postroom";
 /// PKCS #8 (RFC 8410) of an Ed25519 key, up to the seed.
-const PKCS8_PREFIX: [u8; 16] =
-    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+const PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 
 /// A token that was made.
 #[derive(Debug, Clone)]
@@ -131,10 +132,25 @@ pub fn create(app: &App, caller: &Caller, scopes: Option<ScopeSet>) -> Result<To
         return Err(Error::Forbidden(Forbidden::Broader));
     }
     let now = app.clock.now();
-    let left = caller.key.expires_at.map_or(LIFETIME, |end| (end - now).num_seconds());
+    let left = caller
+        .key
+        .expires_at
+        .map_or(LIFETIME, |end| (end - now).num_seconds());
     let lifetime = left.clamp(0, LIFETIME);
-    let text = app.tokens.sign(Claims { tenant: caller.tenant_id, key: caller.key.id, scopes }, now, lifetime)?;
-    Ok(Token { text, expires_at: now + chrono::TimeDelta::seconds(lifetime), scopes })
+    let text = app.tokens.sign(
+        Claims {
+            tenant: caller.tenant_id,
+            key: caller.key.id,
+            scopes,
+        },
+        now,
+        lifetime,
+    )?;
+    Ok(Token {
+        text,
+        expires_at: now + chrono::TimeDelta::seconds(lifetime),
+        scopes,
+    })
 }
 
 #[cfg(test)]
@@ -156,17 +172,43 @@ mod tests {
         };
         let text = tokens.sign(claims, now, LIFETIME).unwrap();
         assert_eq!(tokens.check(&text, now).unwrap(), claims);
-        assert_eq!(tokens.check(&text, now + TimeDelta::seconds(LIFETIME + 29)).unwrap(), claims);
+        assert_eq!(
+            tokens
+                .check(&text, now + TimeDelta::seconds(LIFETIME + 29))
+                .unwrap(),
+            claims
+        );
         let expired = tokens.check(&text, now + TimeDelta::seconds(LIFETIME + 30));
-        assert!(matches!(expired, Err(Error::Unauthenticated(Unauthenticated::Expired))));
+        assert!(matches!(
+            expired,
+            Err(Error::Unauthenticated(Unauthenticated::Expired))
+        ));
         assert!(tokens.check(&text, now - TimeDelta::seconds(31)).is_err());
-        assert!(Tokens::new(&vault, "https://b.example").unwrap().check(&text, now).is_err());
+        assert!(
+            Tokens::new(&vault, "https://b.example")
+                .unwrap()
+                .check(&text, now)
+                .is_err()
+        );
         let other = Vault::new(&[[8; 32]]).unwrap();
-        assert!(Tokens::new(&other, "https://a.example").unwrap().check(&text, now).is_err());
+        assert!(
+            Tokens::new(&other, "https://a.example")
+                .unwrap()
+                .check(&text, now)
+                .is_err()
+        );
         // The same claims, unsigned, and signed with another algorithm and the public key as its secret.
         let mut parts = text.split('.');
         let (_, body) = (parts.next(), parts.next().unwrap());
-        assert!(tokens.check(&format!("eyJhbGciOiJub25lIn0.{body}."), now).is_err());
-        assert!(tokens.check(&format!("eyJhbGciOiJIUzI1NiJ9.{body}.AAAA"), now).is_err());
+        assert!(
+            tokens
+                .check(&format!("eyJhbGciOiJub25lIn0.{body}."), now)
+                .is_err()
+        );
+        assert!(
+            tokens
+                .check(&format!("eyJhbGciOiJIUzI1NiJ9.{body}.AAAA"), now)
+                .is_err()
+        );
     }
 }

@@ -39,7 +39,11 @@ pub struct Place {
 
 impl Place {
     fn associated_data(self) -> Vec<u8> {
-        format!("postroom/{}/{}/{}/{}", self.table, self.column, self.tenant, self.row).into_bytes()
+        format!(
+            "postroom/{}/{}/{}/{}",
+            self.table, self.column, self.tenant, self.row
+        )
+        .into_bytes()
     }
 }
 
@@ -54,12 +58,20 @@ impl Vault {
         if keys.is_empty() {
             return Err(Error::internal("the key ring is empty"));
         }
-        Ok(Self { ring: keys.iter().map(|key| (key_id(key), Zeroizing::new(*key))).collect() })
+        Ok(Self {
+            ring: keys
+                .iter()
+                .map(|key| (key_id(key), Zeroizing::new(*key)))
+                .collect(),
+        })
     }
 
     /// A key for another purpose, derived from the first of the ring (HKDF-SHA256, RFC 5869).
     pub fn derive(&self, purpose: &str) -> Result<Key> {
-        let (_, first) = self.ring.first().ok_or_else(|| Error::internal("the key ring is empty"))?;
+        let (_, first) = self
+            .ring
+            .first()
+            .ok_or_else(|| Error::internal("the key ring is empty"))?;
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, first.as_slice())
             .expand(purpose.as_bytes(), key.as_mut_slice())
@@ -70,20 +82,25 @@ impl Vault {
     /// Makes a tenant's data key: the key, and its sealed form for the store.
     pub fn new_data_key(&self, tenant: TenantId) -> Result<(Key, Vec<u8>)> {
         let key = Zeroizing::new(random::<32>());
-        let (id, ring_key) = self.ring.first().ok_or_else(|| Error::internal("the key ring is empty"))?;
+        let (id, ring_key) = self
+            .ring
+            .first()
+            .ok_or_else(|| Error::internal("the key ring is empty"))?;
         let mut sealed = id.to_vec();
-        sealed.extend(seal(ring_key, key.as_slice(), &data_key_place(tenant).associated_data())?);
+        sealed.extend(seal(
+            ring_key,
+            key.as_slice(),
+            &data_key_place(tenant).associated_data(),
+        )?);
         Ok((key, sealed))
     }
 
     /// Opens a tenant's data key with the key of the ring that sealed it.
     pub fn open_data_key(&self, tenant: TenantId, sealed: &[u8]) -> Result<Key> {
         let (id, sealed) = sealed.split_at_checked(KEY_ID).ok_or_else(unopened)?;
-        let (_, ring_key) = self
-            .ring
-            .iter()
-            .find(|(known, _)| known == id)
-            .ok_or_else(|| Error::internal("POSTROOM_SECRET_KEY lacks the key that sealed this tenant's secrets"))?;
+        let (_, ring_key) = self.ring.iter().find(|(known, _)| known == id).ok_or_else(|| {
+            Error::internal("POSTROOM_SECRET_KEY lacks the key that sealed this tenant's secrets")
+        })?;
         let key = open(ring_key, sealed, &data_key_place(tenant).associated_data())?;
         Ok(Zeroizing::new(key.as_slice().try_into().map_err(|_| unopened())?))
     }
@@ -91,7 +108,11 @@ impl Vault {
 
 /// Seals a secret with a tenant's data key, for one place.
 pub fn seal_secret(data_key: &Key, place: Place, secret: &SecretString) -> Result<Vec<u8>> {
-    seal(data_key, secret.expose_secret().as_bytes(), &place.associated_data())
+    seal(
+        data_key,
+        secret.expose_secret().as_bytes(),
+        &place.associated_data(),
+    )
 }
 
 /// Opens what [`seal_secret`] sealed, in the same place.
@@ -109,7 +130,12 @@ pub fn random<const N: usize>() -> [u8; N] {
 }
 
 fn data_key_place(tenant: TenantId) -> Place {
-    Place { table: "tenants", column: "data_key", tenant, row: tenant.0 }
+    Place {
+        table: "tenants",
+        column: "data_key",
+        tenant,
+        row: tenant.0,
+    }
 }
 
 fn key_id(key: &[u8; 32]) -> [u8; KEY_ID] {
@@ -126,7 +152,13 @@ fn seal(key: &Key, plain: &[u8], associated_data: &[u8]) -> Result<Vec<u8>> {
     let nonce = random::<NONCE>();
     let cipher = XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| unopened())?);
     let sealed = cipher
-        .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: associated_data })
+        .encrypt(
+            &XNonce::from(nonce),
+            Payload {
+                msg: plain,
+                aad: associated_data,
+            },
+        )
         .map_err(|_| Error::internal("a secret cannot be sealed"))?;
     let mut out = vec![VERSION];
     out.extend(nonce);
@@ -142,7 +174,13 @@ fn open(key: &Key, sealed: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Ve
         return Err(unopened());
     }
     let cipher = XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| unopened())?);
-    let plain = cipher.decrypt(&XNonce::from(nonce), Payload { msg: sealed, aad: associated_data });
+    let plain = cipher.decrypt(
+        &XNonce::from(nonce),
+        Payload {
+            msg: sealed,
+            aad: associated_data,
+        },
+    );
     plain.map(Zeroizing::new).map_err(|_| unopened())
 }
 
@@ -167,10 +205,19 @@ mod tests {
         let sealed = seal_secret(&key, place(1, 2), &"hunter2".into()).unwrap();
         assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
         let opened_key = vault.open_data_key(tenant, &sealed_key).unwrap();
-        assert_eq!(open_secret(&opened_key, place(1, 2), &sealed).unwrap().expose_secret(), "hunter2");
+        assert_eq!(
+            open_secret(&opened_key, place(1, 2), &sealed)
+                .unwrap()
+                .expose_secret(),
+            "hunter2"
+        );
         assert!(open_secret(&key, place(1, 3), &sealed).is_err(), "another row");
         assert!(open_secret(&key, place(2, 2), &sealed).is_err(), "another tenant");
-        assert!(vault.open_data_key(TenantId(Uuid::from_u128(2)), &sealed_key).is_err());
+        assert!(
+            vault
+                .open_data_key(TenantId(Uuid::from_u128(2)), &sealed_key)
+                .is_err()
+        );
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
@@ -182,7 +229,17 @@ mod tests {
     fn an_old_key_of_the_ring_still_opens() {
         let tenant = TenantId(Uuid::from_u128(1));
         let (_, sealed) = Vault::new(&[[1; 32]]).unwrap().new_data_key(tenant).unwrap();
-        assert!(Vault::new(&[[2; 32], [1; 32]]).unwrap().open_data_key(tenant, &sealed).is_ok());
-        assert!(Vault::new(&[[2; 32]]).unwrap().open_data_key(tenant, &sealed).is_err());
+        assert!(
+            Vault::new(&[[2; 32], [1; 32]])
+                .unwrap()
+                .open_data_key(tenant, &sealed)
+                .is_ok()
+        );
+        assert!(
+            Vault::new(&[[2; 32]])
+                .unwrap()
+                .open_data_key(tenant, &sealed)
+                .is_err()
+        );
     }
 }

@@ -28,7 +28,12 @@ pub struct ConnectionProblem {
 }
 
 /// Dials, logs in and out again; nothing is stored.
-pub async fn verify(app: &App, caller: &Caller, imap: ServerLogin, smtp: Option<ServerLogin>) -> Result<Verified> {
+pub async fn verify(
+    app: &App,
+    caller: &Caller,
+    imap: ServerLogin,
+    smtp: Option<ServerLogin>,
+) -> Result<Verified> {
     caller.require(Scope::MailboxesWrite)?;
     let smtp = smtp.map(|_| {
         Err(ConnectionProblem {
@@ -36,7 +41,10 @@ pub async fn verify(app: &App, caller: &Caller, imap: ServerLogin, smtp: Option<
             message: "This version keeps SMTP settings for later and does not dial them yet.".to_owned(),
         })
     });
-    Ok(Verified { imap: check_imap(app, &imap).await, smtp })
+    Ok(Verified {
+        imap: check_imap(app, &imap).await,
+        smtp,
+    })
 }
 
 async fn check_imap(app: &App, login: &ServerLogin) -> Checked {
@@ -58,10 +66,17 @@ async fn check_imap(app: &App, login: &ServerLogin) -> Checked {
 /// Where to dial.
 pub fn endpoint(login: &ServerLogin) -> Endpoint {
     let settings = &login.settings;
-    Endpoint { host: settings.host.clone(), port: settings.port, security: settings.security }
+    Endpoint {
+        host: settings.host.clone(),
+        port: settings.port,
+        security: settings.security,
+    }
 }
 
 /// Whom to log in as.
 pub fn credentials(login: &ServerLogin) -> Credentials {
-    Credentials::Password { username: login.settings.username.clone(), password: login.password.clone() }
+    Credentials::Password {
+        username: login.settings.username.clone(),
+        password: login.password.clone(),
+    }
 }

@@ -130,17 +130,16 @@ struct Transaction {
 
 impl Transaction {
     async fn begin(store: &Store) -> Result<Self> {
-        let mut conn = match store {
-            Store::Pg(pools) => Conn::Pg(pools.read().await?),
-            Store::Sqlite(pools) => Conn::Sqlite(pools.write().await?),
+        let (conn, begin) = match store {
+            Store::Pg(pools) => (Conn::Pg(pools.read().await?), "BEGIN"),
+            Store::Sqlite(pools) => (Conn::Sqlite(pools.write().await?), "BEGIN IMMEDIATE"),
         };
-        let begin = if matches!(conn, Conn::Pg(_)) {
-            "BEGIN"
-        } else {
-            "BEGIN IMMEDIATE"
-        };
-        conn.execute(begin).await?;
-        Ok(Self { conn: Some(conn) })
+        // From here on the guard holds it: dropped while the statement runs, the connection is not used again.
+        let mut open = Self { conn: Some(conn) };
+        if let Some(conn) = open.conn.as_mut() {
+            conn.execute(begin).await?;
+        }
+        Ok(open)
     }
 
     async fn end(&mut self, commit: bool) -> Result<()> {

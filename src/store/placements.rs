@@ -178,7 +178,12 @@ impl Conn {
     }
 
     /// True when a folder has placements of another generation.
-    pub async fn has_stale_placements(&mut self, tenant: TenantId, folder: Uuid, current: i64) -> Result<bool> {
+    pub async fn has_stale_placements(
+        &mut self,
+        tenant: TenantId,
+        folder: Uuid,
+        current: i64,
+    ) -> Result<bool> {
         on!(self, placements::has_stale(tenant, folder, current))
     }
 }

@@ -117,11 +117,11 @@ macro_rules! words_match {
 
 /// How the words of a query are written for this database.
 pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) -> String {
-    query.fts5(Some(if subject_only {
-        "subject"
+    if subject_only {
+        query.fts5(Some("subject"))
     } else {
-        "{subject participants body}"
-    }))
+        format!("{{subject participants body}} : ({})", query.fts5(None))
+    }
 }
 
 /// Puts a message's words into the index in place of those that were there. A row of the full-text table is never

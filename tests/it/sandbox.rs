@@ -22,7 +22,10 @@ pub(crate) async fn serve() -> (Sandbox, u16, CancellationToken) {
     let clock = Clock::system();
     let now = clock.now();
     let sandbox = Sandbox::new(clock);
-    sandbox.add_account(Account { username: story::ADDRESS.to_owned(), password: "secret".to_owned().into() });
+    sandbox.add_account(Account {
+        username: story::ADDRESS.to_owned(),
+        password: "secret".to_owned().into(),
+    });
     story::populate(&sandbox, story::ADDRESS, now).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -52,11 +55,17 @@ async fn the_story_is_synced_and_followed(backend: Backend) {
     let gateway = Gateway::start(backend).await;
     let tenant = gateway.tenant("Acme").await;
     let mailbox = gateway.connect(&tenant, login(port)).await;
-    let count = gateway.wait_for(&tenant, mailbox.id, "connected", connected).await;
+    let count = gateway
+        .wait_for(&tenant, mailbox.id, "connected", connected)
+        .await;
     assert_eq!(count, 92, "the story has 92 messages");
 
     let threads = gateway.get(&tenant.key, "/v1/threads?limit=200").await;
-    let contract = threads["data"].as_array().unwrap().iter().find(|thread| thread["message_count"] == 9);
+    let contract = threads["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|thread| thread["message_count"] == 9);
     assert!(contract.is_some(), "the contract's thread has 9 messages");
 
     let found = eventually(async || {
@@ -70,6 +79,8 @@ async fn the_story_is_synced_and_followed(backend: Backend) {
     let (folder, raw) = story::next_message(0, now);
     sandbox.append(story::ADDRESS, folder, &[], now, &raw).unwrap();
     let more = |mailbox: &Mailbox| (mailbox.message_count == count + 1).then_some(());
-    gateway.wait_for(&tenant, mailbox.id, "one message richer", more).await;
+    gateway
+        .wait_for(&tenant, mailbox.id, "one message richer", more)
+        .await;
     gateway.stop().await;
 }

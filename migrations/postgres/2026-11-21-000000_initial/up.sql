@@ -65,6 +65,9 @@ CREATE TABLE agent_revisions (
     UNIQUE (tenant_id, agent_id, number),
     FOREIGN KEY (tenant_id, agent_id) REFERENCES agents (tenant_id, id) ON DELETE CASCADE
 );
+-- Deferred: an agent and its first revision name each other.
+ALTER TABLE agents ADD FOREIGN KEY (tenant_id, active_revision_id) REFERENCES agent_revisions (tenant_id, id)
+    DEFERRABLE INITIALLY DEFERRED;
 CREATE INDEX agent_revisions_by_time ON agent_revisions (tenant_id, agent_id, created_at DESC, id DESC);
 
 -- Mailboxes. A retired one keeps its row; its address may be connected again.
@@ -274,6 +277,7 @@ CREATE TABLE attachments (
     encoding text NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX attachments_by_message ON attachments (tenant_id, message_id, position);
@@ -288,6 +292,7 @@ CREATE TABLE placements (
     message_id uuid NOT NULL,
     flags text NOT NULL,
     PRIMARY KEY (tenant_id, folder_id, uid_validity, uid),
+    FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, folder_id) REFERENCES folders (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 );
@@ -310,7 +315,8 @@ CREATE TABLE search_queue (
     tenant_id uuid NOT NULL,
     message_id uuid NOT NULL,
     queued_at timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, message_id)
+    PRIMARY KEY (tenant_id, message_id),
+    FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX search_queue_by_time ON search_queue (queued_at, tenant_id, message_id);
 

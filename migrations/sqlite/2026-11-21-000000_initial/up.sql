@@ -50,7 +50,10 @@ CREATE TABLE agents (
     active_revision_id BLOB NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    PRIMARY KEY (tenant_id, id)
+    PRIMARY KEY (tenant_id, id),
+    -- Deferred: an agent and its first revision name each other.
+    FOREIGN KEY (tenant_id, active_revision_id) REFERENCES agent_revisions (tenant_id, id)
+        DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
 CREATE INDEX agents_by_time ON agents (tenant_id, kind, created_at DESC, id DESC);
 
@@ -274,6 +277,7 @@ CREATE TABLE attachments (
     encoding TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 ) STRICT;
 CREATE INDEX attachments_by_message ON attachments (tenant_id, message_id, position);
@@ -288,6 +292,7 @@ CREATE TABLE placements (
     message_id BLOB NOT NULL,
     flags TEXT NOT NULL,
     PRIMARY KEY (tenant_id, folder_id, uid_validity, uid),
+    FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, folder_id) REFERENCES folders (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 ) STRICT;
@@ -310,7 +315,8 @@ CREATE TABLE search_queue (
     tenant_id BLOB NOT NULL,
     message_id BLOB NOT NULL,
     queued_at INTEGER NOT NULL,
-    PRIMARY KEY (tenant_id, message_id)
+    PRIMARY KEY (tenant_id, message_id),
+    FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 ) STRICT;
 CREATE INDEX search_queue_by_time ON search_queue (queued_at, tenant_id, message_id);
 
@@ -319,9 +325,14 @@ CREATE TABLE search_documents (
     docid INTEGER NOT NULL PRIMARY KEY,
     tenant_id BLOB NOT NULL,
     message_id BLOB NOT NULL,
-    UNIQUE (tenant_id, message_id)
+    UNIQUE (tenant_id, message_id),
+    FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 ) STRICT;
 CREATE VIRTUAL TABLE search_words USING fts5 (
     tenant, subject, participants, body,
     content = '', contentless_delete = 1, tokenize = 'ascii'
 );
+-- A virtual table has no foreign keys: this is its ON DELETE CASCADE.
+CREATE TRIGGER search_documents_gone AFTER DELETE ON search_documents BEGIN
+    DELETE FROM search_words WHERE rowid = old.docid;
+END;

@@ -70,7 +70,8 @@ pub async fn store_arrivals(
             folder.message_count += placed;
             tx.update_folder(fence.tenant, &folder).await?;
             if let Some(progress) = progress {
-                tx.set_progress(fence.tenant, fence.mailbox, Some(&progress)).await?;
+                tx.set_progress(fence.tenant, fence.mailbox, Some(&progress))
+                    .await?;
             }
             Ok(folder)
         })
@@ -104,14 +105,27 @@ struct Threads {
 
 impl<'t> Batch<'t> {
     fn new(tx: &'t mut Conn, tenant: TenantId, mailbox: &'t Mailbox, now: DateTime<Utc>) -> Self {
-        Self { tx, tenant, mailbox, now, threads: Threads::default() }
+        Self {
+            tx,
+            tenant,
+            mailbox,
+            now,
+            threads: Threads::default(),
+        }
     }
 
     /// Stores the batch; answers how many places are new.
     async fn store(&mut self, folder: &Folder, arrivals: Vec<Arrival>) -> Result<i64> {
-        let keys: Vec<Vec<u8>> = arrivals.iter().map(|arrival| arrival.dedupe_key.clone()).collect();
-        let mut known: HashMap<Vec<u8>, Uuid> =
-            self.tx.find_messages(self.tenant, self.mailbox.id, &keys).await?.into_iter().collect();
+        let keys: Vec<Vec<u8>> = arrivals
+            .iter()
+            .map(|arrival| arrival.dedupe_key.clone())
+            .collect();
+        let mut known: HashMap<Vec<u8>, Uuid> = self
+            .tx
+            .find_messages(self.tenant, self.mailbox.id, &keys)
+            .await?
+            .into_iter()
+            .collect();
         self.load_threads(&arrivals).await?;
         let mut fresh: HashMap<Uuid, usize> = HashMap::new();
         let mut inserts: Vec<MessageInsert> = Vec::new();
@@ -163,13 +177,27 @@ impl<'t> Batch<'t> {
 
     /// A new message, its thread decided.
     fn insert(&mut self, id: Uuid, folder: &Folder, arrival: Arrival) -> MessageInsert {
-        let Arrival { uid: _, flags, received_at, size, dedupe_key, sha256, raw, truncated, parsed } = arrival;
+        let Arrival {
+            uid: _,
+            flags,
+            received_at,
+            size,
+            dedupe_key,
+            sha256,
+            raw,
+            truncated,
+            parsed,
+        } = arrival;
         let sent_at = parsed.sent_at.unwrap_or(received_at);
         let thread_id = self.threads.join(&parsed, sent_at, self.mailbox.id);
         let participants: Vec<Participant> = parsed
             .participants
             .into_iter()
-            .map(|(kind, address)| Participant { id: id::new(), kind, address })
+            .map(|(kind, address)| Participant {
+                id: id::new(),
+                kind,
+                address,
+            })
             .collect();
         let author = participants.iter().find(|one| one.kind == ParticipantKind::From);
         let own = is_own(self.mailbox, author.map(|one| one.address.address.as_str()));
@@ -214,7 +242,12 @@ impl<'t> Batch<'t> {
             Raw::Compressed(data) => Some(data),
             Raw::Blob => None,
         };
-        MessageInsert { message, dedupe_key, sha256, raw }
+        MessageInsert {
+            message,
+            dedupe_key,
+            sha256,
+            raw,
+        }
     }
 
     /// Writes what was decided.
@@ -245,21 +278,37 @@ impl<'t> Batch<'t> {
         let refs: Vec<ThreadRef> = threads
             .refs
             .iter()
-            .map(|(hash, thread_id)| ThreadRef { hash: hash.to_vec(), thread_id: *thread_id })
+            .map(|(hash, thread_id)| ThreadRef {
+                hash: hash.to_vec(),
+                thread_id: *thread_id,
+            })
             .collect();
-        self.tx.set_thread_refs(self.tenant, self.mailbox.id, &refs).await?;
-        let attachments: Vec<Attachment> =
-            inserts.iter_mut().flat_map(|insert| insert.message.attachments.clone()).collect();
+        self.tx
+            .set_thread_refs(self.tenant, self.mailbox.id, &refs)
+            .await?;
+        let attachments: Vec<Attachment> = inserts
+            .iter_mut()
+            .flat_map(|insert| insert.message.attachments.clone())
+            .collect();
         let ids: Vec<Uuid> = inserts.iter().map(|insert| insert.message.id).collect();
         self.tx.create_messages(self.tenant, inserts).await?;
         self.tx.create_attachments(self.tenant, &attachments).await?;
-        let placed = self.tx.create_placements(self.tenant, self.mailbox.id, &places).await?;
+        let placed = self
+            .tx
+            .create_placements(self.tenant, self.mailbox.id, &places)
+            .await?;
         self.tx.queue_index(self.tenant, &ids, self.now).await?;
         let added = i64::try_from(ids.len()).unwrap_or_default();
-        self.tx.add_message_count(self.tenant, self.mailbox.id, added).await?;
+        self.tx
+            .add_message_count(self.tenant, self.mailbox.id, added)
+            .await?;
         // What was known before, or came twice in this batch, has another place now.
         let mut seen = std::collections::HashSet::new();
-        let again = placed.iter().copied().filter(|id| !fresh.contains_key(id) || !seen.insert(*id)).collect();
+        let again = placed
+            .iter()
+            .copied()
+            .filter(|id| !fresh.contains_key(id) || !seen.insert(*id))
+            .collect();
         presence::settle(self.tx, self.tenant, self.mailbox, again, self.now).await?;
         Ok(i64::try_from(placed.len()).unwrap_or_default())
     }
@@ -273,7 +322,10 @@ impl Threads {
         let stored: Vec<StoredThread> = hashes
             .iter()
             .filter_map(|hash| self.refs.get(hash))
-            .map(|id| StoredThread { created_at: DateTime::UNIX_EPOCH, id: *id })
+            .map(|id| StoredThread {
+                created_at: DateTime::UNIX_EPOCH,
+                id: *id,
+            })
             .collect();
         let placement = thread::place(hashes, stored);
         let is_root = parsed.in_reply_to.is_none() && parsed.references.is_empty();
@@ -321,7 +373,8 @@ impl Threads {
             None => self.stored.remove(&from),
         };
         self.merges.push((from, into));
-        if let Some((gone, thread)) = gone.zip(self.new.get_mut(&into).or_else(|| self.stored.get_mut(&into))) {
+        if let Some((gone, thread)) = gone.zip(self.new.get_mut(&into).or_else(|| self.stored.get_mut(&into)))
+        {
             thread.message_count += gone.message_count;
             thread.last_message_at = thread.last_message_at.max(gone.last_message_at);
         }
@@ -329,5 +382,9 @@ impl Threads {
 }
 
 fn refs_of(parsed: &Parsed) -> Vec<RefHash> {
-    thread::refs(parsed.message_id.as_deref(), parsed.in_reply_to.as_deref(), &parsed.references)
+    thread::refs(
+        parsed.message_id.as_deref(),
+        parsed.in_reply_to.as_deref(),
+        &parsed.references,
+    )
 }

@@ -69,9 +69,16 @@ pub async fn save_folders(
                     created_at: now,
                     updated_at: now,
                 });
-                let Listed { raw_name, name, delimiter, role, object_id } = entry;
+                let Listed {
+                    raw_name,
+                    name,
+                    delimiter,
+                    role,
+                    object_id,
+                } = entry;
                 folder.missing = 0;
-                (folder.raw_name, folder.name, folder.delimiter, folder.role) = (raw_name, name, delimiter, role);
+                (folder.raw_name, folder.name, folder.delimiter, folder.role) =
+                    (raw_name, name, delimiter, role);
                 folder.object_id = object_id.or(folder.object_id);
                 if !known {
                     tx.create_folder(fence.tenant, &folder).await?;
@@ -97,7 +104,10 @@ pub async fn save_folders(
 
 /// Stores a folder's cursor.
 pub async fn save_folder(app: &App, fence: Fence, folder: Folder) -> Fenced<()> {
-    fenced(app, fence, move |tx, _| Box::pin(async move { tx.update_folder(fence.tenant, &folder).await })).await
+    fenced(app, fence, move |tx, _| {
+        Box::pin(async move { tx.update_folder(fence.tenant, &folder).await })
+    })
+    .await
 }
 
 fn take(folders: &mut Vec<Folder>, is_it: impl Fn(&Folder) -> bool) -> Option<Folder> {

@@ -65,10 +65,17 @@ where
 
 /// The mailbox with its login, when it is to be synced.
 pub async fn load(app: &App, fence: Fence) -> Fenced<(Mailbox, ServerLogin)> {
-    let found = app.store.read().await?.get_mailbox(fence.tenant, Visibility::All, fence.mailbox).await?;
+    let found = app
+        .store
+        .read()
+        .await?
+        .get_mailbox(fence.tenant, Visibility::All, fence.mailbox)
+        .await?;
     let mailbox = found.filter(|mailbox| mailbox.facts.enabled && !mailbox.facts.retired && !mailbox.halted);
     let mailbox = mailbox.ok_or(Halt::Fenced)?;
-    let login = mailboxes::login(app, fence.tenant, fence.mailbox, Service::Imap).await?.ok_or(Halt::Fenced)?;
+    let login = mailboxes::login(app, fence.tenant, fence.mailbox, Service::Imap)
+        .await?
+        .ok_or(Halt::Fenced)?;
     Ok((mailbox, login))
 }
 
@@ -86,7 +93,11 @@ pub struct Report {
 impl Report {
     /// Something that is no failure.
     pub const fn of(signal: Signal) -> Self {
-        Self { signal, problem: None, capabilities: None }
+        Self {
+            signal,
+            problem: None,
+            capabilities: None,
+        }
     }
 }
 
@@ -98,8 +109,17 @@ pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> 
     let now = app.clock.now();
     fenced(app, fence, move |tx, mut mailbox| {
         Box::pin(async move {
-            let before = (mailbox.facts, mailbox.halted, mailbox.error.clone(), mailbox.capabilities.clone());
-            let Report { signal, problem, capabilities } = report;
+            let before = (
+                mailbox.facts,
+                mailbox.halted,
+                mailbox.error.clone(),
+                mailbox.capabilities.clone(),
+            );
+            let Report {
+                signal,
+                problem,
+                capabilities,
+            } = report;
             mailbox.facts.phase = mailbox.facts.phase.after(signal);
             match signal {
                 Signal::LoggedIn => {
@@ -110,11 +130,21 @@ pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> 
                 Signal::Dialled | Signal::CaughtUp | Signal::Failed | Signal::Closed => {}
             }
             if let Some((code, message)) = problem {
-                let since = mailbox.error.filter(|error| error.code == code).map_or(now, |error| error.since);
+                let since = mailbox
+                    .error
+                    .filter(|error| error.code == code)
+                    .map_or(now, |error| error.since);
                 mailbox.error = Some(ConnectionError { code, message, since });
             }
             mailbox.capabilities = capabilities.unwrap_or(mailbox.capabilities);
-            if before != (mailbox.facts, mailbox.halted, mailbox.error.clone(), mailbox.capabilities.clone()) {
+            if before
+                != (
+                    mailbox.facts,
+                    mailbox.halted,
+                    mailbox.error.clone(),
+                    mailbox.capabilities.clone(),
+                )
+            {
                 mailbox.updated_at = now;
                 tx.update_mailbox(fence.tenant, &mailbox).await?;
             }
@@ -127,7 +157,10 @@ pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> 
 /// Stores how far the first sync has come; `None` when it is done.
 pub async fn save_progress(app: &App, fence: Fence, progress: Option<SyncProgress>) -> Fenced<()> {
     fenced(app, fence, move |tx, _| {
-        Box::pin(async move { tx.set_progress(fence.tenant, fence.mailbox, progress.as_ref()).await })
+        Box::pin(async move {
+            tx.set_progress(fence.tenant, fence.mailbox, progress.as_ref())
+                .await
+        })
     })
     .await
 }
@@ -142,29 +175,42 @@ pub async fn save_synced(app: &App, fence: Fence, at: DateTime<Utc>) -> Fenced<(
 
 /// Gives the lease back.
 pub async fn release(app: &App, fence: Fence) -> Result<()> {
-    app.write(move |tx| Box::pin(async move { tx.release_lease(fence).await })).await
+    app.write(move |tx| Box::pin(async move { tx.release_lease(fence).await }))
+        .await
 }
 
 /// What is stored of a folder's present generation, by UID.
 pub async fn placements(app: &App, fence: Fence, folder: &Folder, uids: (i64, i64)) -> Fenced<Vec<Seen>> {
     let mut conn = app.store.read().await?;
-    Ok(conn.placements_in(fence.tenant, folder.id, folder.cursor.uid_validity, uids).await?)
+    Ok(conn
+        .placements_in(fence.tenant, folder.id, folder.cursor.uid_validity, uids)
+        .await?)
 }
 
 /// True when the folder still has placements of an earlier generation.
 pub async fn has_stale(app: &App, fence: Fence, folder: &Folder) -> Fenced<bool> {
     let mut conn = app.store.read().await?;
-    Ok(conn.has_stale_placements(fence.tenant, folder.id, folder.cursor.uid_validity).await?)
+    Ok(conn
+        .has_stale_placements(fence.tenant, folder.id, folder.cursor.uid_validity)
+        .await?)
 }
 
 /// Finds messages of the folder's earlier generation by what a server tells of them, where that is unique on both sides:
 /// `(Message-ID, RFC822.SIZE, INTERNALDATE)`. Answers the message for each index of `wanted` that has one.
-pub async fn match_generation(app: &App, fence: Fence, folder: &Folder, wanted: &[Traits]) -> Fenced<Vec<(usize, Uuid)>> {
+pub async fn match_generation(
+    app: &App,
+    fence: Fence,
+    folder: &Folder,
+    wanted: &[Traits],
+) -> Fenced<Vec<(usize, Uuid)>> {
     let mut conn = app.store.read().await?;
     let ids: Vec<String> = wanted.iter().map(|traits| traits.0.clone()).collect();
     let generation = folder.cursor.uid_validity;
     let mut stored: HashMap<Traits, Option<Uuid>> = HashMap::new();
-    for (id, message_id, size, at) in conn.find_earlier_generation(fence.tenant, folder.id, generation, &ids).await? {
+    for (id, message_id, size, at) in conn
+        .find_earlier_generation(fence.tenant, folder.id, generation, &ids)
+        .await?
+    {
         let Some(message_id) = message_id else { continue };
         let unique = stored.entry((message_id, size, at)).or_insert(Some(id));
         if *unique != Some(id) {
@@ -175,8 +221,13 @@ pub async fn match_generation(app: &App, fence: Fence, folder: &Folder, wanted: 
     for traits in wanted {
         *counts.entry(traits).or_default() += 1;
     }
-    let matched = wanted.iter().enumerate().filter(|(_, traits)| counts.get(traits) == Some(&1));
-    Ok(matched.filter_map(|(at, traits)| Some((at, stored.get(traits).copied().flatten()?))).collect())
+    let matched = wanted
+        .iter()
+        .enumerate()
+        .filter(|(_, traits)| counts.get(traits) == Some(&1));
+    Ok(matched
+        .filter_map(|(at, traits)| Some((at, stored.get(traits).copied().flatten()?)))
+        .collect())
 }
 
 /// What a server tells of a message without sending it: Message-ID, RFC822.SIZE and INTERNALDATE.

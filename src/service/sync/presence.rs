@@ -27,7 +27,9 @@ pub async fn apply_flags(app: &App, fence: Fence, folder: Folder, updates: Vec<F
     fenced(app, fence, move |tx, mailbox| {
         Box::pin(async move {
             let generation = folder.cursor.uid_validity;
-            let changed = tx.update_flags(fence.tenant, folder.id, generation, &updates).await?;
+            let changed = tx
+                .update_flags(fence.tenant, folder.id, generation, &updates)
+                .await?;
             settle(tx, fence.tenant, &mailbox, changed, now).await?;
             tx.update_folder(fence.tenant, &folder).await
         })
@@ -42,7 +44,9 @@ pub async fn apply_expunges(app: &App, fence: Fence, folder: Folder, uids: Vec<i
         Box::pin(async move {
             let mut folder = folder;
             let generation = folder.cursor.uid_validity;
-            let removed = tx.delete_placements(fence.tenant, folder.id, generation, &uids).await?;
+            let removed = tx
+                .delete_placements(fence.tenant, folder.id, generation, &uids)
+                .await?;
             folder.message_count -= i64::try_from(removed.len()).unwrap_or_default();
             settle(tx, fence.tenant, &mailbox, removed, now).await?;
             tx.update_folder(fence.tenant, &folder).await?;
@@ -90,7 +94,9 @@ pub async fn drop_stale(app: &App, fence: Fence, folder: &Folder) -> Fenced<bool
     let (id, generation) = (folder.id, folder.cursor.uid_validity);
     fenced(app, fence, move |tx, mailbox| {
         Box::pin(async move {
-            let removed = tx.delete_stale_placements(fence.tenant, id, generation, STALE_BATCH).await?;
+            let removed = tx
+                .delete_stale_placements(fence.tenant, id, generation, STALE_BATCH)
+                .await?;
             let more = !removed.is_empty();
             settle(tx, fence.tenant, &mailbox, removed, now).await?;
             Ok(more)
@@ -109,7 +115,9 @@ pub(super) async fn remove_folder(
 ) -> Result<()> {
     // Generation 0 is none, so every placement of the folder is an earlier one.
     loop {
-        let removed = tx.delete_stale_placements(tenant, folder.id, 0, STALE_BATCH).await?;
+        let removed = tx
+            .delete_stale_placements(tenant, folder.id, 0, STALE_BATCH)
+            .await?;
         if removed.is_empty() {
             break;
         }
@@ -141,17 +149,32 @@ pub(super) async fn settle(
     for (mut message, was_deleted) in tx.lock_messages(tenant, &ids).await? {
         let copies = copies.remove(&message.id).unwrap_or_default();
         let deleted = copies.is_empty();
-        let before = (message.flags.clone(), message.folder_ids.clone(), message.incoming);
+        let before = (
+            message.flags.clone(),
+            message.folder_ids.clone(),
+            message.incoming,
+        );
         if !deleted {
             let own = is_own(mailbox, author(&message));
             let copies = copies.iter().map(|copy| {
-                (copy.folder_id, outgoing.contains(&copy.folder_id), copy.flags.as_slice())
+                (
+                    copy.folder_id,
+                    outgoing.contains(&copy.folder_id),
+                    copy.flags.as_slice(),
+                )
             });
             let presence = Presence::of(own, copies);
             (message.flags, message.folder_ids) = (presence.flags, presence.folder_ids);
             (message.unread, message.incoming) = (presence.unread, presence.incoming);
         }
-        if deleted == was_deleted && before == (message.flags.clone(), message.folder_ids.clone(), message.incoming) {
+        if deleted == was_deleted
+            && before
+                == (
+                    message.flags.clone(),
+                    message.folder_ids.clone(),
+                    message.incoming,
+                )
+        {
             continue;
         }
         message.updated_at = now;
@@ -179,13 +202,22 @@ async fn count(tx: &mut Conn, tenant: TenantId, mailbox: Uuid, deltas: BTreeMap<
 }
 
 /// The folders of a mailbox that hold only what its owner wrote.
-pub(super) async fn outgoing_folders(tx: &mut Conn, tenant: TenantId, mailbox: Uuid) -> Result<BTreeSet<Uuid>> {
+pub(super) async fn outgoing_folders(
+    tx: &mut Conn,
+    tenant: TenantId,
+    mailbox: Uuid,
+) -> Result<BTreeSet<Uuid>> {
     let folders = tx.list_folders(tenant, mailbox).await?;
-    let outgoing = folders.into_iter().filter(|folder| folder.role.is_some_and(FolderRole::is_outgoing));
+    let outgoing = folders
+        .into_iter()
+        .filter(|folder| folder.role.is_some_and(FolderRole::is_outgoing));
     Ok(outgoing.map(|folder| folder.id).collect())
 }
 
 /// The address of a message's author.
 pub(super) fn author(message: &Message) -> Option<&str> {
-    message.participants(ParticipantKind::From).next().map(|address| address.address.as_str())
+    message
+        .participants(ParticipantKind::From)
+        .next()
+        .map(|address| address.address.as_str())
 }

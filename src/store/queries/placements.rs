@@ -121,11 +121,20 @@ pub(crate) async fn delete_stale(
     delete(conn, tenant, folder, generation, &uids).await
 }
 
-pub(crate) async fn has_stale(conn: &mut Connection, tenant: TenantId, folder: Uuid, current: i64) -> Result<bool> {
+pub(crate) async fn has_stale(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    current: i64,
+) -> Result<bool> {
     let stale = placements::table
         .filter(placements::tenant_id.eq(Id(tenant.0)))
         .filter(placements::folder_id.eq(Id(folder)))
-        .filter(placements::uid_validity.lt(current).or(placements::uid_validity.gt(current)))
+        .filter(
+            placements::uid_validity
+                .lt(current)
+                .or(placements::uid_validity.gt(current)),
+        )
         .select(placements::uid)
         .first::<i64>(conn)
         .await

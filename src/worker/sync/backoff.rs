@@ -21,9 +21,14 @@ impl Backoff {
 
     /// The wait after one more failure. `random` is between 0 and 1.
     pub(super) fn next(&mut self, hint: Option<Duration>, random: f64) -> Duration {
-        let ceiling = FIRST.saturating_mul(2_u32.saturating_pow(self.failures.min(12))).min(LAST);
+        let ceiling = FIRST
+            .saturating_mul(2_u32.saturating_pow(self.failures.min(12)))
+            .min(LAST);
         self.failures = self.failures.saturating_add(1);
-        ceiling.mul_f64(random.clamp(0.0, 1.0)).max(hint.unwrap_or_default()).min(LAST.max(hint.unwrap_or_default()))
+        ceiling
+            .mul_f64(random.clamp(0.0, 1.0))
+            .max(hint.unwrap_or_default())
+            .min(LAST.max(hint.unwrap_or_default()))
     }
 }
 
@@ -37,7 +42,10 @@ mod tests {
         let ceilings: Vec<u64> = (0..12).map(|_| backoff.next(None, 1.0).as_secs()).collect();
         assert_eq!(ceilings, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
         assert_eq!(backoff.next(None, 0.0), Duration::ZERO);
-        assert_eq!(backoff.next(Some(Duration::from_secs(3000)), 0.5), Duration::from_secs(3000));
+        assert_eq!(
+            backoff.next(Some(Duration::from_secs(3000)), 0.5),
+            Duration::from_secs(3000)
+        );
         backoff.reset();
         assert_eq!(backoff.next(None, 0.5), Duration::from_secs(1));
     }

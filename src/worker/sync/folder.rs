@@ -3,10 +3,7 @@
 //! The cursor moves only over UIDs that were stored, proven absent by a tagged OK, or set aside, and in the same
 //! transaction as what it moves over.
 
-use super::{
-    live::Connection,
-    run::Stop,
-};
+use super::{live::Connection, run::Stop};
 use crate::{
     mail::imap::{FetchRow, Qresync, Selected, UidSet},
     model::folder::{Cursor, FlagUpdate, Folder},
@@ -34,24 +31,36 @@ impl Connection<'_> {
         // What is compared with the server's answers is what was known before them.
         let known_to = folder.cursor.last_uid;
         if i64::from(selected.uid_next) - 1 > known_to {
-            let new = self.existing(known_to + 1, i64::from(selected.uid_next) - 1).await?;
+            let new = self
+                .existing(known_to + 1, i64::from(selected.uid_next) - 1)
+                .await?;
             folder = self.receive(folder, &new).await?;
             folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(selected.uid_next) - 1);
             sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
         }
         folder = self.follow_flags(folder, &selected, known_to).await?;
-        folder = self.follow_expunges(folder, &selected, known_to, known.is_some()).await?;
+        folder = self
+            .follow_expunges(folder, &selected, known_to, known.is_some())
+            .await?;
         Ok((folder, exists))
     }
 
     /// What QRESYNC tells the server that we know.
     fn known(&self, cursor: Cursor) -> Option<Qresync> {
-        let uid_validity = u32::try_from(cursor.uid_validity).ok().filter(|validity| *validity > 0)?;
-        let modseq = u64::try_from(cursor.highest_modseq).ok().filter(|modseq| *modseq > 0)?;
+        let uid_validity = u32::try_from(cursor.uid_validity)
+            .ok()
+            .filter(|validity| *validity > 0)?;
+        let modseq = u64::try_from(cursor.highest_modseq)
+            .ok()
+            .filter(|modseq| *modseq > 0)?;
         let low = u32::try_from(cursor.backfill_low.max(1)).ok()?;
         let high = u32::try_from(cursor.last_uid).ok()?;
         let known_uids = (low <= high).then_some((low, high));
-        self.qresync.then_some(Qresync { uid_validity, modseq, known_uids })
+        self.qresync.then_some(Qresync {
+            uid_validity,
+            modseq,
+            known_uids,
+        })
     }
 
     /// The folder is new to us, or its UIDs have begun anew: everything in it is for the backfill, which recognises what
@@ -71,7 +80,9 @@ impl Connection<'_> {
 
     /// The UIDs between these two that the server has.
     async fn existing(&mut self, low: i64, high: i64) -> Result<UidSet, Stop> {
-        let (Ok(low), Ok(high)) = (u32::try_from(low), u32::try_from(high)) else { return Ok(UidSet::new()) };
+        let (Ok(low), Ok(high)) = (u32::try_from(low), u32::try_from(high)) else {
+            return Ok(UidSet::new());
+        };
         Ok(self.session()?.search_uids(low, high).await?)
     }
 
@@ -82,7 +93,11 @@ impl Connection<'_> {
             let (slice, later) = rest.split(METADATA);
             let items = self.items;
             let rows = self.session()?.fetch_metadata(&slice, items).await?;
-            folder = self.fetch(folder, rows, |cursor, uid| cursor.last_uid = cursor.last_uid.max(uid)).await?;
+            folder = self
+                .fetch(folder, rows, |cursor, uid| {
+                    cursor.last_uid = cursor.last_uid.max(uid)
+                })
+                .await?;
             if let Some(last) = slice.last() {
                 folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(last));
             }
@@ -100,13 +115,20 @@ impl Connection<'_> {
         let existing = self.existing(1, folder.cursor.backfill_low - 1).await?;
         let (slice, older) = existing.split_last(METADATA);
         let stale = sync::has_stale(&self.shared.app, self.fence, &folder).await?;
-        let items = crate::mail::imap::FetchItems { header_fields: stale, ..self.items };
+        let items = crate::mail::imap::FetchItems {
+            header_fields: stale,
+            ..self.items
+        };
         let mut rows = self.session()?.fetch_metadata(&slice, items).await?;
         if stale {
             (folder, rows) = self.recognise(folder, rows).await?;
         }
         rows.reverse();
-        folder = self.fetch(folder, rows, |cursor, uid| cursor.backfill_low = cursor.backfill_low.min(uid)).await?;
+        folder = self
+            .fetch(folder, rows, |cursor, uid| {
+                cursor.backfill_low = cursor.backfill_low.min(uid)
+            })
+            .await?;
         folder.cursor.backfill_low = slice.first().filter(|_| !older.is_empty()).map_or(1, i64::from);
         sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
         if folder.cursor.is_backfilled() {
@@ -116,7 +138,11 @@ impl Connection<'_> {
     }
 
     /// Places messages that are known from an earlier generation; answers the rows that are not.
-    async fn recognise(&mut self, folder: Folder, rows: Vec<FetchRow>) -> Result<(Folder, Vec<FetchRow>), Stop> {
+    async fn recognise(
+        &mut self,
+        folder: Folder,
+        rows: Vec<FetchRow>,
+    ) -> Result<(Folder, Vec<FetchRow>), Stop> {
         let mut wanted = Vec::new();
         let mut owners = Vec::new();
         for (at, row) in rows.iter().enumerate() {
@@ -146,25 +172,43 @@ impl Connection<'_> {
 
     /// Flags that changed: by CHANGEDSINCE, or for plain servers those of the newest messages. The mod-sequence is stored
     /// only after the whole answer.
-    async fn follow_flags(&mut self, mut folder: Folder, selected: &Selected, known_to: i64) -> Result<Folder, Stop> {
+    async fn follow_flags(
+        &mut self,
+        mut folder: Folder,
+        selected: &Selected,
+        known_to: i64,
+    ) -> Result<Folder, Stop> {
         let low = folder.cursor.backfill_low.max(1);
-        let since = u64::try_from(folder.cursor.highest_modseq).ok().filter(|since| *since > 0);
+        let since = u64::try_from(folder.cursor.highest_modseq)
+            .ok()
+            .filter(|since| *since > 0);
         let now = modseq(selected);
         let rows = match since.filter(|_| now > 0) {
             Some(_) if folder.cursor.highest_modseq == now => return Ok(folder),
             Some(since) => {
                 let known = range(low, known_to);
-                if known.is_empty() { Vec::new() } else { self.session()?.fetch_flags(&known, Some(since)).await? }
+                if known.is_empty() {
+                    Vec::new()
+                } else {
+                    self.session()?.fetch_flags(&known, Some(since)).await?
+                }
             }
             None => {
                 let newest = range(low.max(known_to - PLAIN_FLAGS), known_to);
-                if newest.is_empty() { Vec::new() } else { self.session()?.fetch_flags(&newest, None).await? }
+                if newest.is_empty() {
+                    Vec::new()
+                } else {
+                    self.session()?.fetch_flags(&newest, None).await?
+                }
             }
         };
         let updates: Vec<FlagUpdate> = rows
             .iter()
             .filter(|row| row.flags.is_some())
-            .map(|row| FlagUpdate { uid: i64::from(row.uid), flags: flags(row) })
+            .map(|row| FlagUpdate {
+                uid: i64::from(row.uid),
+                flags: flags(row),
+            })
             .collect();
         let moved = now != folder.cursor.highest_modseq;
         folder.cursor.highest_modseq = now;
@@ -189,7 +233,11 @@ impl Connection<'_> {
         }
         let mut gone = Vec::new();
         if told {
-            for (first, last) in selected.vanished_earlier.intersection(&range(low, known_to)).ranges() {
+            for (first, last) in selected
+                .vanished_earlier
+                .intersection(&range(low, known_to))
+                .ranges()
+            {
                 let uids = (i64::from(*first), i64::from(*last));
                 let seen = sync::placements(&self.shared.app, self.fence, &folder, uids).await?;
                 gone.extend(seen.into_iter().map(|seen| seen.uid));
@@ -228,7 +276,10 @@ fn range(low: i64, high: i64) -> UidSet {
 }
 
 fn modseq(selected: &Selected) -> i64 {
-    selected.highest_modseq.and_then(|modseq| i64::try_from(modseq).ok()).unwrap_or_default()
+    selected
+        .highest_modseq
+        .and_then(|modseq| i64::try_from(modseq).ok())
+        .unwrap_or_default()
 }
 
 /// A message's flags, sorted, without `\Recent`, which says something of the session and not of the message.

@@ -83,16 +83,26 @@ impl Connection<'_> {
     async fn fetch_batch(&mut self, folder: Folder, rows: Vec<FetchRow>) -> Result<Folder, Stop> {
         let id = folder.id;
         let uids: Vec<i64> = rows.iter().map(|row| i64::from(row.uid)).collect();
-        let tries = uids.iter().filter_map(|uid| self.memory.fragile.get(&(id, *uid))).copied().max().unwrap_or(0);
+        let tries = uids
+            .iter()
+            .filter_map(|uid| self.memory.fragile.get(&(id, *uid)))
+            .copied()
+            .max()
+            .unwrap_or(0);
         if let ([uid], true) = (uids.as_slice(), tries >= ASIDE_AFTER) {
             let reason = format!("{tries} tries to fetch or store it failed");
             tracing::warn!(mailbox = %self.fence.mailbox, folder = %id, uid, "a message was set aside");
             sync::set_aside(&self.shared.app, self.fence, folder.clone(), *uid, reason).await?;
             return Ok(folder);
         }
-        let done = self.fetch_and_store(folder, rows, tries >= HEADER_ONLY_AFTER).await;
+        let done = self
+            .fetch_and_store(folder, rows, tries >= HEADER_ONLY_AFTER)
+            .await;
         match &done {
-            Ok(_) => self.memory.fragile.retain(|(of, uid), _| *of != id || !uids.contains(uid)),
+            Ok(_) => self
+                .memory
+                .fragile
+                .retain(|(of, uid), _| *of != id || !uids.contains(uid)),
             Err(Stop::Mail(_) | Stop::Store(_)) => {
                 for uid in uids {
                     *self.memory.fragile.entry((id, uid)).or_default() += 1;
@@ -109,14 +119,26 @@ impl Connection<'_> {
         rows: Vec<FetchRow>,
         header_only: bool,
     ) -> Result<Folder, Stop> {
-        let bytes: u64 = rows.iter().map(|row| row.size.unwrap_or_default().min(self.max_message())).sum();
-        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(super::BUDGET);
+        let bytes: u64 = rows
+            .iter()
+            .map(|row| row.size.unwrap_or_default().min(self.max_message()))
+            .sum();
+        let kib = u32::try_from(bytes / 1024 + 1)
+            .unwrap_or(u32::MAX)
+            .min(super::BUDGET);
         let budget = self.shared.budget.clone();
         let held = budget.acquire_many_owned(kib).await.map_err(Error::internal)?;
         let fetched = self.bodies(&rows, header_only).await?;
         let tenant = self.fence.tenant;
-        let prepare = move || fetched.into_iter().map(prepare).collect::<Result<Vec<_>, Error>>();
-        let prepared = tokio::task::spawn_blocking(prepare).await.map_err(Error::internal)??;
+        let prepare = move || {
+            fetched
+                .into_iter()
+                .map(prepare)
+                .collect::<Result<Vec<_>, Error>>()
+        };
+        let prepared = tokio::task::spawn_blocking(prepare)
+            .await
+            .map_err(Error::internal)??;
         let mut arrivals = Vec::with_capacity(prepared.len());
         for (arrival, blob) in prepared {
             if let Some(bytes) = blob {
@@ -138,12 +160,20 @@ impl Connection<'_> {
     /// that is too large, or that has no bytes, comes with its header alone.
     async fn bodies(&mut self, rows: &[FetchRow], header_only: bool) -> Result<Vec<Fetched>, Stop> {
         let max_bytes = self.max_message();
-        let limits = BodyLimits { max_bytes, memory_bytes: max_bytes, spool_dir: None };
+        let limits = BodyLimits {
+            max_bytes,
+            memory_bytes: max_bytes,
+            spool_dir: None,
+        };
         let items = self.items;
         let (mut whole, mut headers) = (UidSet::new(), UidSet::new());
         for row in rows {
             let large = row.size.is_some_and(|size| size > max_bytes);
-            if header_only || large { headers.insert(row.uid) } else { whole.insert(row.uid) }
+            if header_only || large {
+                headers.insert(row.uid)
+            } else {
+                whole.insert(row.uid)
+            }
         }
         let mut fetched = Vec::with_capacity(rows.len());
         if !whole.is_empty() {
@@ -152,7 +182,11 @@ impl Connection<'_> {
                 match message.body {
                     Body::Stored(body) => {
                         let bytes = body.into_bytes().await.map_err(Error::internal)?;
-                        fetched.push(Fetched { row: message.row, bytes, truncated: false });
+                        fetched.push(Fetched {
+                            row: message.row,
+                            bytes,
+                            truncated: false,
+                        });
                     }
                     Body::TooLarge { .. } | Body::Missing => headers.insert(message.row.uid),
                 }
@@ -161,7 +195,11 @@ impl Connection<'_> {
         if !headers.is_empty() {
             for mut row in self.session()?.fetch_headers(&headers, items, HEADER).await? {
                 let bytes = row.header.take().unwrap_or_default();
-                fetched.push(Fetched { row, bytes, truncated: true });
+                fetched.push(Fetched {
+                    row,
+                    bytes,
+                    truncated: true,
+                });
             }
         }
         Ok(fetched)
@@ -170,13 +208,24 @@ impl Connection<'_> {
 
 /// Parses and compresses a message; a large one's bytes are handed back for the object store.
 fn prepare(fetched: Fetched) -> Result<(Arrival, Option<Bytes>), Error> {
-    let Fetched { row, bytes, truncated } = fetched;
+    let Fetched {
+        row,
+        bytes,
+        truncated,
+    } = fetched;
     let parsed = mime::parse(&bytes);
     let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-    let size = if truncated { row.size.and_then(|size| i64::try_from(size).ok()) } else { None };
+    let size = if truncated {
+        row.size.and_then(|size| i64::try_from(size).ok())
+    } else {
+        None
+    };
     let size = size.unwrap_or_else(|| i64::try_from(bytes.len()).unwrap_or(i64::MAX));
     let (raw, blob) = if bytes.len() <= SMALL {
-        (Raw::Compressed(zstd::bulk::compress(&bytes, COMPRESSION).map_err(Error::internal)?), None)
+        (
+            Raw::Compressed(zstd::bulk::compress(&bytes, COMPRESSION).map_err(Error::internal)?),
+            None,
+        )
     } else {
         (Raw::Blob, Some(Bytes::from(bytes)))
     };

@@ -84,7 +84,10 @@ impl<'c> Connection<'c> {
         let session = self.session()?;
         let selected = session.examine(raw_name, known).await?;
         // The folder's own mod-sequence is the cursor's; a message's own is never asked for.
-        let items = FetchItems { modseq: false, ..FetchItems::offered(session.capabilities()) };
+        let items = FetchItems {
+            modseq: false,
+            ..FetchItems::offered(session.capabilities())
+        };
         self.items = items;
         Ok(selected)
     }
@@ -92,7 +95,10 @@ impl<'c> Connection<'c> {
     /// Catches up, then idles until the connection ends.
     pub(super) async fn serve(&mut self) -> Result<(), Stop> {
         let switch = self.switch;
-        switch.run_until_cancelled(self.catch_up()).await.ok_or(Stop::Cancelled)??;
+        switch
+            .run_until_cancelled(self.catch_up())
+            .await
+            .ok_or(Stop::Cancelled)??;
         let mut others = Instant::now() + OTHERS;
         loop {
             let event = self.wait(others).await?;
@@ -100,7 +106,10 @@ impl<'c> Connection<'c> {
                 return Err(Stop::Cancelled);
             }
             let look = Instant::now() >= others;
-            switch.run_until_cancelled(self.look(look)).await.ok_or(Stop::Cancelled)??;
+            switch
+                .run_until_cancelled(self.look(look))
+                .await
+                .ok_or(Stop::Cancelled)??;
             if look {
                 others = Instant::now() + OTHERS;
             }
@@ -147,7 +156,10 @@ impl<'c> Connection<'c> {
         let listed = self.session()?.list().await?;
         let mut entries = Vec::with_capacity(listed.len());
         for entry in listed.into_iter().filter(|entry| entry.selectable) {
-            let known = self.folders.iter().find(|folder| folder.raw_name == entry.raw_name);
+            let known = self
+                .folders
+                .iter()
+                .find(|folder| folder.raw_name == entry.raw_name);
             let mut object_id = known.and_then(|folder| folder.object_id.clone());
             if known.is_none() && self.session()?.capabilities().has("OBJECTID") {
                 object_id = self.session()?.status(&entry.raw_name).await?.mailbox_id;
@@ -160,14 +172,19 @@ impl<'c> Connection<'c> {
 
     /// Where INBOX is, which every account has; else the first folder.
     fn inbox(&self) -> Option<usize> {
-        let inbox = self.folders.iter().position(|folder| folder.role == Some(FolderRole::Inbox));
+        let inbox = self
+            .folders
+            .iter()
+            .position(|folder| folder.role == Some(FolderRole::Inbox));
         inbox.or_else(|| (!self.folders.is_empty()).then_some(0))
     }
 
     /// Passes over one folder; answers how many messages the server has in it. A folder that cannot be opened is passed
     /// over: the others must not wait for it.
     async fn pass(&mut self, at: usize) -> Result<u32, Stop> {
-        let Some(folder) = self.folders.get(at).cloned() else { return Ok(0) };
+        let Some(folder) = self.folders.get(at).cloned() else {
+            return Ok(0);
+        };
         let id = folder.id;
         let (folder, exists) = match self.pass_over(folder).await {
             Ok(done) => done,
@@ -185,7 +202,9 @@ impl<'c> Connection<'c> {
 
     /// True when STATUS tells of a change in a folder that is not selected.
     async fn differs(&mut self, at: usize) -> Result<bool, Stop> {
-        let Some(folder) = self.folders.get(at).cloned() else { return Ok(false) };
+        let Some(folder) = self.folders.get(at).cloned() else {
+            return Ok(false);
+        };
         let status = match self.session()?.status(&folder.raw_name).await {
             Ok(status) => status,
             Err(crate::mail::imap::Error::No { .. }) => return Ok(false),
@@ -200,11 +219,17 @@ impl<'c> Connection<'c> {
             return Ok(());
         }
         let done = self.folders.iter().map(|folder| folder.message_count).sum();
-        self.progress = Some(SyncProgress { folder: String::new(), done, total: total.max(done) });
+        self.progress = Some(SyncProgress {
+            folder: String::new(),
+            done,
+            total: total.max(done),
+        });
         let mut glanced = Instant::now();
         for at in 0..self.folders.len() {
             loop {
-                let Some(mut folder) = self.folders.get(at).cloned() else { break };
+                let Some(mut folder) = self.folders.get(at).cloned() else {
+                    break;
+                };
                 if folder.cursor.uid_validity == 0 || folder.cursor.is_backfilled() {
                     break;
                 }
@@ -231,7 +256,11 @@ impl<'c> Connection<'c> {
 
     /// Waits until INBOX changes, until it is time for the other folders, or until the connection is to be closed.
     async fn wait(&mut self, others: Instant) -> Result<IdleEvent, Stop> {
-        let renewal = if self.provider == Provider::Gmail { IDLE_GMAIL } else { IDLE };
+        let renewal = if self.provider == Provider::Gmail {
+            IDLE_GMAIL
+        } else {
+            IDLE
+        };
         let max = renewal.min(others.saturating_duration_since(Instant::now()));
         let session = self.session.take().ok_or(Stop::Again)?;
         let mut idle = match session.idle().await {
@@ -243,7 +272,11 @@ impl<'c> Connection<'c> {
                 }
                 let pause = (POLL + POLL_JITTER.mul_f64(rand::random())).min(max.max(POLL));
                 let slept = self.switch.run_until_cancelled(tokio::time::sleep(pause)).await;
-                return Ok(if slept.is_some() { IdleEvent::Timeout } else { IdleEvent::Cancelled });
+                return Ok(if slept.is_some() {
+                    IdleEvent::Timeout
+                } else {
+                    IdleEvent::Cancelled
+                });
             }
         };
         let event = idle.wait(max, self.switch.cancelled()).await?;
@@ -266,7 +299,9 @@ fn named(entry: ListEntry, object_id: Option<String>) -> Listed {
 fn changed(folder: &Folder, status: &FolderStatus) -> bool {
     let cursor = folder.cursor;
     let same = |theirs: Option<u32>, ours: i64| theirs.is_some_and(|theirs| i64::from(theirs) == ours);
-    let modseq = status.highest_modseq.and_then(|modseq| i64::try_from(modseq).ok());
+    let modseq = status
+        .highest_modseq
+        .and_then(|modseq| i64::try_from(modseq).ok());
     !(same(status.uid_validity, cursor.uid_validity)
         && same(status.uid_next, cursor.last_uid + 1)
         && same(status.messages, folder.message_count)

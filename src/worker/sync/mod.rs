@@ -52,8 +52,16 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor of the node with this name, which is unique among the nodes and stays over restarts.
     pub fn new(app: App, node: String) -> Self {
-        let shared = Shared { app, budget: Arc::new(Semaphore::new(BUDGET as usize)) };
-        Self { shared, node, tasks: TaskTracker::new(), runs: AtomicU64::new(0) }
+        let shared = Shared {
+            app,
+            budget: Arc::new(Semaphore::new(BUDGET as usize)),
+        };
+        Self {
+            shared,
+            node,
+            tasks: TaskTracker::new(),
+            runs: AtomicU64::new(0),
+        }
     }
 
     /// Runs until `stop`, then waits until every task has said goodbye to its server.
@@ -67,7 +75,10 @@ impl Supervisor {
             match self.claim(own, &connections).await {
                 Ok(()) => own = false,
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "no mailbox could be claimed");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "no mailbox could be claimed"
+                    );
                 }
             }
             tokio::select! {

@@ -69,7 +69,9 @@ pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationTok
     let mut memory = Memory::default();
     loop {
         let begun = Instant::now();
-        let Err(stop) = connection(shared, lease, switch, &mut memory).await else { break };
+        let Err(stop) = connection(shared, lease, switch, &mut memory).await else {
+            break;
+        };
         if begun.elapsed() >= HEALTHY {
             backoff.reset();
         }
@@ -80,7 +82,11 @@ pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationTok
                 break;
             }
         };
-        if switch.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+        if switch
+            .run_until_cancelled(tokio::time::sleep(wait))
+            .await
+            .is_none()
+        {
             break;
         }
     }
@@ -116,19 +122,31 @@ async fn handle(
             if *refusals < REFUSALS {
                 return Ok(backoff.next(None, random));
             }
-            let report = Report { signal: Signal::Refused, problem, capabilities: None };
+            let report = Report {
+                signal: Signal::Refused,
+                problem,
+                capabilities: None,
+            };
             sync::report(&shared.app, lease, report).await?;
             Err(Stop::Cancelled)
         }
         FailureClass::Transient { retry_after } => {
             *refusals = 0;
-            let report = Report { signal: Signal::Failed, problem, capabilities: None };
+            let report = Report {
+                signal: Signal::Failed,
+                problem,
+                capabilities: None,
+            };
             sync::report(&shared.app, lease, report).await?;
             Ok(backoff.next(retry_after, random))
         }
         FailureClass::Permanent => {
             *refusals = 0;
-            let report = Report { signal: Signal::Failed, problem, capabilities: None };
+            let report = Report {
+                signal: Signal::Failed,
+                problem,
+                capabilities: None,
+            };
             sync::report(&shared.app, lease, report).await?;
             Ok(backoff.next(None, random))
         }
@@ -150,7 +168,11 @@ async fn connection(
     };
     let session = switch.run_until_cancelled(dial).await.ok_or(Stop::Cancelled)??;
     let capabilities = session.capabilities().iter().map(str::to_owned).collect();
-    let report = Report { signal: Signal::LoggedIn, problem: None, capabilities: Some(capabilities) };
+    let report = Report {
+        signal: Signal::LoggedIn,
+        problem: None,
+        capabilities: Some(capabilities),
+    };
     sync::report(&shared.app, lease, report).await?;
     let mut connection = Connection::new(shared, lease, switch, memory, session, mailbox.provider);
     let ended = connection.serve().await;

@@ -98,7 +98,7 @@ impl Gateway {
 
     /// With further options of the command line, such as `--ca-file=PATH`.
     pub(crate) async fn start_with(backend: Backend, extra: &[String]) -> Self {
-        drop(rustls::crypto::ring::default_provider().install_default());
+        postroom::mail::tls::install_provider();
         let data = tempfile::tempdir().unwrap();
         let database = match backend {
             Backend::Sqlite => None,
@@ -109,7 +109,9 @@ impl Gateway {
         let address = listener.local_addr().unwrap();
         let mut config = config(data.path(), url.as_deref(), extra);
         config.http.public_url = format!("http://{address}");
-        let opened = bootstrap::open(config, Clock::system()).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let opened = bootstrap::open(config, Clock::system())
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
         let mut gateway = Self {
             url: format!("http://{address}"),
             http: reqwest::Client::new(),
@@ -123,9 +125,15 @@ impl Gateway {
         let (app, stop) = (gateway.app.clone(), gateway.stop.clone());
         gateway.tasks.push(tokio::spawn(async move {
             let endpoint = postroom::api::build(app, stop.clone()).unwrap();
-            postroom::api::server::serve(listener, endpoint, stop).await.unwrap();
+            postroom::api::server::serve(listener, endpoint, stop)
+                .await
+                .unwrap();
         }));
-        gateway.tasks.push(tokio::spawn(worker::run(gateway.app.clone(), "test".to_owned(), gateway.stop.clone())));
+        gateway.tasks.push(tokio::spawn(worker::run(
+            gateway.app.clone(),
+            "test".to_owned(),
+            gateway.stop.clone(),
+        )));
         gateway
     }
 
@@ -144,14 +152,23 @@ impl Gateway {
     }
 
     pub(crate) async fn tenant(&self, name: &str) -> Tenant {
-        let (tenant, _, key) = tenants::create(&self.app, &Identity::Platform, name.to_owned()).await.unwrap();
-        Tenant { id: tenant.id.0, key: key.expose_secret().to_owned() }
+        let (tenant, _, key) = tenants::create(&self.app, &Identity::Platform, name.to_owned())
+            .await
+            .unwrap();
+        Tenant {
+            id: tenant.id.0,
+            key: key.expose_secret().to_owned(),
+        }
     }
 
     /// The caller that a key stands for.
     pub(crate) async fn caller(&self, key: &str) -> Caller {
         let address = Some(IpAddr::from([127, 0, 0, 1]));
-        let presented = Presented { credential: Some(key), act_as: None, address };
+        let presented = Presented {
+            credential: Some(key),
+            act_as: None,
+            address,
+        };
         match auth::authenticate(&self.app, &presented).await.1.unwrap() {
             Identity::Tenant(caller) => *caller,
             Identity::Platform => panic!("the platform key stands for no tenant"),
@@ -161,7 +178,9 @@ impl Gateway {
     /// Connects a mailbox on a loopback server.
     pub(crate) async fn connect(&self, tenant: &Tenant, login: Login<'_>) -> Mailbox {
         let caller = self.caller(&tenant.key).await;
-        mailboxes::create(&self.app, &caller, login.into_new()).await.unwrap_or_else(|error| panic!("{error}"))
+        mailboxes::create(&self.app, &caller, login.into_new())
+            .await
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Waits until `done` answers something of a mailbox; asks every 20 ms, for a minute at most.
@@ -192,7 +211,9 @@ impl Gateway {
         path: &str,
         body: Option<serde_json::Value>,
     ) -> (u16, serde_json::Value) {
-        let mut request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
+        let mut request = self
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.url));
         if !key.is_empty() {
             request = request.header("x-api-key", key);
         }
@@ -205,7 +226,8 @@ impl Gateway {
         let json = if text.is_empty() {
             serde_json::Value::Null
         } else {
-            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path} answers {status}, not JSON: {text}"))
+            serde_json::from_str(&text)
+                .unwrap_or_else(|_| panic!("{method} {path} answers {status}, not JSON: {text}"))
         };
         (status, json)
     }
@@ -246,7 +268,10 @@ impl Login<'_> {
             address: self.address.to_owned(),
             name: None,
             provider: None,
-            imap: ServerLogin { settings, password: SecretString::from(self.password.to_owned()) },
+            imap: ServerLogin {
+                settings,
+                password: SecretString::from(self.password.to_owned()),
+            },
             smtp: None,
             binding: BindingPatch::default(),
             default_signature_html: None,
@@ -266,10 +291,12 @@ pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Op
     None
 }
 
-
 async fn migrate(url: String) {
     let data = tempfile::tempdir().unwrap();
     let config = config(data.path(), Some(&url), &[]);
     let store = bootstrap::open_store(&config.storage).unwrap();
-    store.migrate().await.unwrap_or_else(|error: Error| panic!("{error:?}"));
+    store
+        .migrate()
+        .await
+        .unwrap_or_else(|error: Error| panic!("{error:?}"));
 }
