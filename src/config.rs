@@ -7,117 +7,59 @@ use clap::Args;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-/// The settings as they are written, all optional. `--help` shows each with its default and meaning.
-#[derive(Debug, Clone, Args)]
+/// The settings as they are written, all optional; an empty one counts as left out where there is no default. `--help`
+/// shows each with its default and meaning.
+#[derive(Clone, Args)]
+#[command(next_help_heading = "Settings")]
 pub struct Settings {
     /// Address to listen on.
-    #[arg(
-        long = "listen",
-        env = "POSTROOM_LISTEN",
-        default_value = "127.0.0.1:8080",
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: String,
     /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME` [default: sqlite://DATA_DIR/postroom.db].
-    #[arg(
-        long = "database-url",
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Where the embedded database, blobs and generated secrets live.
-    #[arg(
-        long = "data-dir",
-        env = "POSTROOM_DATA_DIR",
-        default_value = "./data",
-        global = true
-    )]
-    pub data_dir: PathBuf,
+    #[arg(long, env = "POSTROOM_DATA_DIR", default_value = "./data")]
+    pub data_dir: String,
     /// Where large messages go: `file://PATH` or `s3://BUCKET/PREFIX` [default: file://DATA_DIR/blobs].
-    #[arg(long = "blob-url", env = "POSTROOM_BLOB_URL", global = true)]
+    #[arg(long, env = "POSTROOM_BLOB_URL")]
     pub blob_url: Option<String>,
     /// Encrypts stored credentials: 32 bytes in base64, or several separated by commas, of which the first encrypts
     /// [default: made on first start, kept in the data dir with mode 600].
-    #[arg(
-        long = "secret-key",
-        env = "POSTROOM_SECRET_KEY",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_SECRET_KEY", hide_env_values = true)]
     pub secret_key: Option<String>,
     /// Platform admin key: 32 to 256 visible ASCII characters [default: made and printed once on first start].
-    #[arg(
-        long = "admin-key",
-        env = "POSTROOM_ADMIN_KEY",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_ADMIN_KEY", hide_env_values = true)]
     pub admin_key: Option<String>,
     /// Base of the links that are handed out [default: http:// and the listen address].
-    #[arg(long = "public-url", env = "POSTROOM_PUBLIC_URL", global = true)]
+    #[arg(long, env = "POSTROOM_PUBLIC_URL")]
     pub public_url: Option<String>,
     /// CIDRs, separated by commas, that webhooks and mail connections may reach though they are private or loopback.
-    #[arg(
-        long = "egress-allow",
-        env = "POSTROOM_EGRESS_ALLOW",
-        default_value = "",
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_EGRESS_ALLOW", default_value = "")]
     pub egress_allow: String,
     /// Requests for one API key: COUNT/s, COUNT/min or COUNT/h. The burst equals the count.
-    #[arg(
-        long = "rate-limit",
-        env = "POSTROOM_RATE_LIMIT",
-        default_value = "6000/min",
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_RATE_LIMIT", default_value = "6000/min")]
     pub rate_limit: String,
     /// Requests for one tenant, over all its keys.
-    #[arg(
-        long = "tenant-rate-limit",
-        env = "POSTROOM_TENANT_RATE_LIMIT",
-        default_value = "30000/min",
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_TENANT_RATE_LIMIT", default_value = "30000/min")]
     pub tenant_rate_limit: String,
     /// Extra root certificates (PEM) for mail servers and webhooks.
-    #[arg(long = "ca-file", env = "POSTROOM_CA_FILE", global = true)]
-    pub ca_file: Option<PathBuf>,
+    #[arg(long, env = "POSTROOM_CA_FILE")]
+    pub ca_file: Option<String>,
     /// Larger messages are stored header-only: a number of bytes, or with KiB, MiB or GiB.
-    #[arg(
-        long = "max-message",
-        env = "POSTROOM_MAX_MESSAGE",
-        default_value = "50MiB",
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_MAX_MESSAGE", default_value = "50MiB")]
     pub max_message: String,
     /// How long the event log is kept: a number with s, m, h or d.
-    #[arg(
-        long = "event-retention",
-        env = "POSTROOM_EVENT_RETENTION",
-        default_value = "30d",
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_EVENT_RETENTION", default_value = "30d")]
     pub event_retention: String,
     /// CIDRs, separated by commas, whose `X-Forwarded-For` is believed.
-    #[arg(
-        long = "trusted-proxies",
-        env = "POSTROOM_TRUSTED_PROXIES",
-        default_value = "",
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_TRUSTED_PROXIES", default_value = "")]
     pub trusted_proxies: String,
     /// Log filter: error, warn, info, debug, trace, or `target=level` separated by commas.
-    #[arg(long = "log", env = "POSTROOM_LOG", default_value = "info", global = true)]
+    #[arg(long, env = "POSTROOM_LOG", default_value = "info")]
     pub log: String,
     /// Log format: `text` or `json`.
-    #[arg(
-        long = "log-format",
-        env = "POSTROOM_LOG_FORMAT",
-        default_value = "text",
-        global = true
-    )]
+    #[arg(long, env = "POSTROOM_LOG_FORMAT", default_value = "text")]
     pub log_format: String,
 }
 
@@ -240,6 +182,15 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
 /// Every setting, checked.
 #[derive(Clone)]
 pub struct Config {
@@ -265,7 +216,7 @@ impl Config {
                 "an address and a port such as 127.0.0.1:8080",
             )
         })?;
-        let data_dir = settings.data_dir;
+        let data_dir = data_dir(settings.data_dir)?;
         Ok(Self {
             http: HttpConfig {
                 listen,
@@ -303,7 +254,7 @@ fn quoted(value: &str) -> String {
 }
 
 fn public_url(value: Option<String>, listen: SocketAddr) -> Result<String, ConfigError> {
-    let Some(value) = value else {
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(format!("http://{listen}"));
     };
     let url = value.trim_end_matches('/');
@@ -406,8 +357,19 @@ fn retention(value: &str) -> Result<Duration, ConfigError> {
     })
 }
 
-fn ca_file(path: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
-    match path {
+fn data_dir(path: String) -> Result<PathBuf, ConfigError> {
+    if path.is_empty() {
+        return Err(ConfigError::new(
+            "POSTROOM_DATA_DIR",
+            "empty",
+            "the path of a folder such as ./data",
+        ));
+    }
+    Ok(path.into())
+}
+
+fn ca_file(path: Option<String>) -> Result<Option<PathBuf>, ConfigError> {
+    match path.filter(|path| !path.is_empty()).map(PathBuf::from) {
         Some(path) if !path.is_file() => Err(ConfigError::new(
             "POSTROOM_CA_FILE",
             format!("`{}`, which is not a file", path.display()),
@@ -474,7 +436,9 @@ fn secret_keys(value: Option<&str>) -> Result<Vec<[u8; 32]>, ConfigError> {
 }
 
 fn admin_key(value: Option<String>) -> Result<Option<SecretString>, ConfigError> {
-    let Some(value) = value else { return Ok(None) };
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
     if !(32..=256).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         let expected = "32 to 256 visible ASCII characters, without spaces";
         return Err(ConfigError::new(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing. `setup.sh build`: a C compiler. `setup.sh test`: all that the tests need as well: PostgreSQL,
-# Dovecot, Chromium and Python from Debian's packages, cargo-nextest, and pinned node and Python tools in target/tooling.
+# Dovecot, Chromium, curl and Python from Debian's packages, cargo-nextest, and pinned node and Python tools in target/tooling.
 # `setup.sh deny`: cargo-deny. What is already there is left as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,7 +61,7 @@ install_packages() {
 }
 
 check_rust() {
-  has cargo || fail "needs a Rust toolchain (1.90 or newer) with cargo, rustfmt and clippy: install one with rustup."
+  has cargo || fail "needs a Rust toolchain (1.91 or newer) with cargo, rustfmt and clippy: install one with rustup."
 }
 
 check_dovecot() {
@@ -87,6 +87,7 @@ system_packages() {
   has cc || missing+=(build-essential)
   if [ "$1" = test ]; then
     [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+    has curl || missing+=(curl)
     has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
     { has dovecot && compgen -G '/usr/lib*/dovecot/imap-login' >/dev/null; } || missing+=(dovecot-imapd)
     { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3 python3-venv)

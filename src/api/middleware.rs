@@ -109,6 +109,10 @@ impl<E: Endpoint<Output = Response>> Endpoint for Framed<E> {
         request.set_data(context.clone());
         request.set_data(self.app.clone());
         let method = request.method().clone();
+        if method == Method::HEAD {
+            // The connection leaves the body of the answer out; until then it is that of GET, with all its headers.
+            request.set_method(Method::GET);
+        }
         let plannr = request.uri().path().starts_with("/api/");
         let mut response = self
             .inner
@@ -193,6 +197,8 @@ fn log(method: &Method, response: &Response, context: &RequestContext, start: In
 
 #[cfg(test)]
 mod tests {
+    use poem::endpoint::make_sync;
+
     use super::*;
 
     #[test]
@@ -216,5 +222,31 @@ mod tests {
         };
         assert_eq!(limits(verdict)[1].1, "\"key\";r=4500;t=15, \"tenant\";r=0;t=60");
         assert_eq!(plannr_limits(verdict).map(|(_, value)| value), ["30000", "0"]);
+    }
+    #[tokio::test]
+    async fn a_panic_is_answered_in_its_dialect_and_shows_nothing() {
+        let documents = crate::api::documents().unwrap();
+        for (dialect, document, words) in [
+            (Dialect::Unified, documents.unified, "\"code\":\"internal\""),
+            (
+                Dialect::Plannr,
+                documents.plannr,
+                "{\"message\":\"Server Error\"}",
+            ),
+            (Dialect::Feather, documents.feather, "\"error\":\"internal\""),
+        ] {
+            let inner = make_sync(|_| -> &'static str { panic!("secret") });
+            let answer = Spoken {
+                inner,
+                dialect,
+                document,
+            }
+            .call(Request::default())
+            .await;
+            let mut response = answer.unwrap();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = response.take_body().into_string().await.unwrap();
+            assert!(body.contains(words) && !body.contains("secret"), "{body}");
+        }
     }
 }

@@ -23,12 +23,16 @@ mod plannr;
 pub mod server;
 mod v1;
 
-use poem::{Endpoint, EndpointExt, Response, Route, get};
-use poem_openapi::OpenApiService;
+use poem::{
+    Endpoint, EndpointExt, Response, Route, get,
+    middleware::{Compression, SetHeader},
+};
+use poem_openapi::{OpenApi, OpenApiService};
 use tokio_util::sync::CancellationToken;
 
 use self::{
     body::Validators,
+    conditional::Tagged,
     docs::{Document, MendError, Options},
     middleware::{Dialect, Framed, Spoken},
 };
@@ -60,7 +64,7 @@ pub fn documents() -> Result<Documents, MendError> {
     })
 }
 
-fn mend<T: poem_openapi::OpenApi>(
+fn mend<T: OpenApi>(
     service: &OpenApiService<T, ()>,
     prefix: &str,
     closed_requests: bool,
@@ -88,52 +92,42 @@ pub fn build(app: App, stop: CancellationToken) -> Result<impl Endpoint<Output =
         plannr,
         feather,
     } = documents().map_err(Error::internal)?;
-    let routes = docs::routes(&unified, &plannr, &feather)
+    let files = docs::routes(&unified, &plannr, &feather)
+        .with(Compression::new())
+        .with(SetHeader::new().appending("vary", "accept-encoding"));
+    let routes = Route::new()
+        .nest("/", files)
         .at("/", get(pages::home))
         .at("/healthz", get(operational::healthz))
         .at("/readyz", get(operational::Readiness { stop }))
         .at("/downloads/:token", get(downloads::download))
-        .nest_no_strip(
-            "/v1",
-            spoken(
-                Route::new().nest("/v1", v1::service()),
-                Dialect::Unified,
-                &unified,
-            )?,
-        )
+        .nest_no_strip("/v1", spoken("/v1", v1::service(), Dialect::Unified, &unified)?)
         .nest_no_strip(
             "/v1/email",
-            spoken(
-                Route::new().nest("/v1/email", feather::service()),
-                Dialect::Feather,
-                &feather,
-            )?,
+            spoken("/v1/email", feather::service(), Dialect::Feather, &feather)?,
         )
         .nest_no_strip(
             "/api",
-            spoken(
-                Route::new().nest("/api", plannr::service()),
-                Dialect::Plannr,
-                &plannr,
-            )?,
+            spoken("/api", plannr::service(), Dialect::Plannr, &plannr)?,
         );
     let root = Spoken {
-        inner: routes,
+        inner: Tagged { inner: routes },
         dialect: Dialect::Unified,
         document: unified,
     };
     Ok(Framed { inner: root, app })
 }
 
-/// A dialect's endpoint, with its validators and its form of errors.
-fn spoken(
-    inner: Route,
+/// A dialect's endpoint under its prefix, with its validators and its form of errors.
+fn spoken<T: OpenApi + 'static>(
+    prefix: &'static str,
+    service: OpenApiService<T, ()>,
     dialect: Dialect,
     document: &Document,
-) -> Result<Spoken<impl Endpoint + use<>>, Error> {
-    let validators = Validators::of(document)?;
+) -> Result<Spoken<impl Endpoint + use<T>>, Error> {
+    let inner = Route::new().nest(prefix, service).data(Validators::of(document)?);
     Ok(Spoken {
-        inner: inner.data(validators),
+        inner,
         dialect,
         document: document.clone(),
     })

@@ -17,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{Instant, Sleep},
+    time::Sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -122,7 +122,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), service);
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
@@ -131,17 +131,19 @@ async fn connection(
     connection.await
 }
 
-/// A stream whose writes fail when the other side takes nothing for [`WRITE_TIMEOUT`].
+/// A stream whose writes fail when the other side takes nothing for too long.
 struct Patient<S> {
     stream: S,
+    patience: Duration,
     /// Runs while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    const fn new(stream: S) -> Self {
+    const fn new(stream: S, patience: Duration) -> Self {
         Self {
             stream,
+            patience,
             deadline: None,
         }
     }
@@ -152,9 +154,10 @@ impl<S> Patient<S> {
             self.deadline = None;
             return written;
         }
+        let patience = self.patience;
         let deadline = self
             .deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + WRITE_TIMEOUT)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(deadline.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -201,5 +204,81 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.stream).poll_shutdown(context);
         self.watch(shut, context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::endpoint::make;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::Notify,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn stopping_finishes_what_has_begun_and_accepts_no_more() {
+        let (begun, go, stop) = (
+            Arc::new(Notify::new()),
+            Arc::new(Notify::new()),
+            CancellationToken::new(),
+        );
+        let (inside, gate) = (begun.clone(), go.clone());
+        let app = make(move |_| {
+            let (inside, gate) = (inside.clone(), gate.clone());
+            async move {
+                inside.notify_one();
+                gate.notified().await;
+                Response::builder().body("done")
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = serve(listener, app, stop.clone());
+        let client = async {
+            let mut busy = TcpStream::connect(address).await.unwrap();
+            let mut idle = TcpStream::connect(address).await.unwrap();
+            busy.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await
+                .unwrap();
+            begun.notified().await;
+            stop.cancel();
+            let mut rest = Vec::new();
+            idle.read_to_end(&mut rest).await.unwrap();
+            assert!(rest.is_empty(), "a connection without a request is closed");
+            go.notify_one();
+            busy.read_to_end(&mut rest).await.unwrap();
+            String::from_utf8(rest).unwrap()
+        };
+        let (ended, answer) = tokio::join!(server, client);
+        ended.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"),
+            "{answer}"
+        );
+        assert!(TcpStream::connect(address).await.is_err(), "the listener is gone");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_nobody_takes_ends() {
+        let (ours, theirs) = tokio::io::duplex(8);
+        let mut patient = Patient::new(ours, Duration::from_millis(10));
+        let error = patient.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(theirs);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_taken_slowly_goes_on() {
+        let (ours, mut theirs) = tokio::io::duplex(8);
+        let mut patient = Patient::new(ours, WRITE_TIMEOUT);
+        let taken = async {
+            let mut bytes = [0; 64];
+            theirs.read_exact(&mut bytes).await.unwrap();
+        };
+        let (written, ()) = tokio::join!(patient.write_all(&[0; 64]), taken);
+        written.unwrap();
+        assert!(patient.deadline.is_none());
     }
 }

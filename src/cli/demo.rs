@@ -17,6 +17,7 @@ use crate::{
             BindingPatch, MailboxFilter, MailboxPatch, NewMailbox, Security, ServerLogin, ServerPatch,
             ServerSettings,
         },
+        message::MessageFilter,
         page::PageRequest,
     },
     sandbox::{Sandbox, story},
@@ -24,12 +25,17 @@ use crate::{
         App,
         auth::{self, Presented},
         bootstrap::{self, Opened},
-        mailboxes, tenants,
+        mailboxes, messages, tenants,
     },
 };
 
 /// How often a new message comes.
 const NEWS: Duration = Duration::from_secs(20);
+/// How long the greeting waits for the first sync, and how often it looks.
+const READY: Duration = Duration::from_secs(15);
+const GLANCE: Duration = Duration::from_millis(50);
+/// A word that the sandbox's mail has.
+const SEARCHED: &str = "agreement";
 
 pub(super) async fn demo(mut config: Config) -> anyhow::Result<()> {
     let imap = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
@@ -37,7 +43,7 @@ pub(super) async fn demo(mut config: Config) -> anyhow::Result<()> {
         .context("the sandbox cannot listen")?;
     let address = imap.local_addr()?;
     config.mail.egress_allow_addresses.push(address);
-    let listener = serve::bind(&config).await?;
+    let listener = serve::bind(&mut config).await?;
     let stop = serve::stop_signal()?;
     let mail = sandbox::open()?;
     let Opened {
@@ -47,16 +53,45 @@ pub(super) async fn demo(mut config: Config) -> anyhow::Result<()> {
     } = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
     let key = tenant_key(&app).await?;
     connect(&app, &key, address.port()).await?;
-    print(&greeting(&app, &key))?;
     let served = mail.clone().serve(imap, None, stop.clone());
-    let (gateway, served, ()) = tokio::join!(
-        serve::run(app, Some(listener), Role::All, stop.clone()),
-        served,
-        news(&mail, &stop)
-    );
+    let gateway = async {
+        let ended = serve::run(app.clone(), Some(listener), Role::All, stop.clone()).await;
+        stop.cancel();
+        ended
+    };
+    let (gateway, served, greeted, ()) =
+        tokio::join!(gateway, served, greet(&app, &key, &stop), news(&mail, &stop));
     drop(lock);
+    greeted?;
     served?;
     gateway
+}
+
+/// Says what there is, as soon as it is there: what is pasted from the greeting finds mail.
+async fn greet(app: &App, key: &SecretString, stop: &CancellationToken) -> anyhow::Result<()> {
+    let found = tokio::time::timeout(READY, async {
+        while !is_ready(app, key).await? {
+            tokio::time::sleep(GLANCE).await;
+        }
+        anyhow::Ok(())
+    });
+    match stop.run_until_cancelled(found).await {
+        None => return Ok(()),
+        Some(Err(_)) => tracing::warn!("the sandbox mailbox is not synced yet"),
+        Some(Ok(found)) => found?,
+    }
+    print(&greeting(app, key))
+}
+
+/// True when the search finds the sandbox's mail.
+async fn is_ready(app: &App, key: &SecretString) -> anyhow::Result<bool> {
+    let identity = identity(app, key).await?;
+    let filter = MessageFilter {
+        q: Some(SEARCHED.to_owned()),
+        ..MessageFilter::default()
+    };
+    let found = messages::list(app, identity.caller()?, filter, PageRequest::first()).await?;
+    Ok(!found.data.is_empty())
 }
 
 /// The demo tenant's key: made on the first start and kept beside the other secrets.
@@ -147,7 +182,7 @@ postroom is running, with a sandbox mailbox that gets a new message now and then
 In Swagger UI, press Authorize and paste the tenant key. Or paste these:
 
   curl -H 'x-api-key: {key}' {url}/v1/mailboxes
-  curl -H 'x-api-key: {key}' '{url}/v1/messages?q=contract&limit=3'
+  curl -H 'x-api-key: {key}' '{url}/v1/messages?q={SEARCHED}&limit=3'
   curl -H 'Authorization: Bearer {key}' {url}/api/v1/mailboxes
 
 Ctrl-C stops it; its data stays in {data}.

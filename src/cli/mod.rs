@@ -7,16 +7,19 @@ mod doctor;
 mod sandbox;
 mod serve;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use crate::{
     api,
-    config::{Config, LogFormat, Settings},
+    config::{Config, LogConfig, LogFormat, Settings},
     mail::tls,
     model::{caller::Identity, clock::Clock, id::TenantId, key::NewApiKey, scope::ScopeSet},
     service::{
@@ -26,15 +29,11 @@ use crate::{
 };
 
 /// A self-hosted, multi-tenant mailbox gateway: IMAP, Gmail and Microsoft mailboxes behind one API.
-///
-/// Every setting is an option and an environment variable; a `.env` file in the working directory is read too.
 #[derive(Parser)]
-#[command(name = "postroom", version, max_term_width = 120)]
+#[command(name = "postroom", version)]
 struct Line {
     #[command(subcommand)]
     command: Command,
-    #[command(flatten)]
-    settings: Settings,
 }
 
 #[derive(Subcommand)]
@@ -44,13 +43,21 @@ enum Command {
         /// What this process does.
         #[arg(long, value_enum, default_value_t = Role::All)]
         role: Role,
+        #[command(flatten)]
+        settings: Settings,
     },
     /// Serve with a sandbox mail server and a demo tenant, to try everything without a mail account.
-    Demo,
+    Demo {
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// The sandbox mail server alone.
     Sandbox(sandbox::Options),
     /// Bring the database's schema up to date and end.
-    Migrate,
+    Migrate {
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Print an API document as YAML.
     Openapi {
         /// Which document.
@@ -68,7 +75,10 @@ enum Command {
         command: Keys,
     },
     /// Check the settings, the database and the blobs, and say what is wrong.
-    Doctor,
+    Doctor {
+        #[command(flatten)]
+        settings: Settings,
+    },
 }
 
 /// What a process does.
@@ -95,6 +105,8 @@ enum Tenants {
     Create {
         /// The tenant's name.
         name: String,
+        #[command(flatten)]
+        settings: Settings,
     },
 }
 
@@ -108,17 +120,40 @@ enum Keys {
         /// The key's name.
         #[arg(long, default_value = "Command line")]
         name: String,
+        #[command(flatten)]
+        settings: Settings,
     },
+}
+
+/// The command line as clap knows it; its help lists the settings.
+pub fn command() -> clap::Command {
+    let mut help = String::from(
+        "Settings, each a variable of the environment (a `.env` file in the working directory is read too) and an option \
+         of the commands that use it, such as --listen for POSTROOM_LISTEN:\n",
+    );
+    let settings = Settings::augment_args(clap::Command::new("settings"));
+    for setting in settings.get_arguments() {
+        let name = setting.get_env().unwrap_or_default().to_string_lossy();
+        let default = setting
+            .get_default_values()
+            .iter()
+            .map(|value| value.to_string_lossy());
+        let default = default.filter(|value| !value.is_empty());
+        let default: String = default.map(|value| format!(" [default: {value}]")).collect();
+        let meaning = setting.get_help().map(ToString::to_string).unwrap_or_default();
+        help.push_str(&format!("  {name}\n          {meaning}{default}\n"));
+    }
+    Line::command().after_help(help)
 }
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
     // A file that is not there is fine; one that cannot be read is told.
     let dotenv = dotenvy::dotenv();
-    let line = Line::parse();
+    let line = Line::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     let result = match dotenv {
         Err(error) if !error.not_found() => Err(anyhow::anyhow!("the .env file cannot be read: {error}")),
-        Ok(_) | Err(_) => start(line),
+        Ok(_) | Err(_) => run(line.command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -130,57 +165,84 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn start(line: Line) -> anyhow::Result<()> {
-    let config = Config::check(line.settings)?;
-    if let Command::Openapi { dialect } = line.command {
-        return print(&document(dialect)?);
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve { role, settings } => with(settings, async |config| serve::serve(config, role).await),
+        Command::Demo { settings } => with(settings, demo::demo),
+        Command::Sandbox(options) => {
+            log(&LogConfig::default())?;
+            block_on(sandbox::sandbox(options))
+        }
+        Command::Migrate { settings } => with(settings, migrate),
+        Command::Openapi { dialect } => print(&document(dialect)?),
+        Command::Tenants {
+            command: Tenants::Create { name, settings },
+        } => with(settings, async |config| create_tenant(config, name).await),
+        Command::Keys {
+            command:
+                Keys::Create {
+                    tenant,
+                    name,
+                    settings,
+                },
+        } => with(settings, async |config| create_key(config, tenant, name).await),
+        Command::Doctor { settings } => with(settings, doctor::doctor),
     }
-    log(&config)?;
+}
+
+/// Runs a command that needs the settings.
+fn with(settings: Settings, run: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let config = Config::check(settings)?;
+    log(&config.log)?;
+    block_on(run(config))
+}
+
+fn block_on(run: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
-    runtime.block_on(run(line.command, config))
+    runtime.block_on(run)
 }
 
-async fn run(command: Command, config: Config) -> anyhow::Result<()> {
-    match command {
-        Command::Serve { role } => serve::serve(config, role).await,
-        Command::Demo => demo::demo(config).await,
-        Command::Sandbox(options) => sandbox::sandbox(options).await,
-        Command::Migrate => {
-            open(config).await?;
-            print("The schema is up to date.\n")
-        }
-        Command::Openapi { dialect } => print(&document(dialect)?),
-        Command::Tenants {
-            command: Tenants::Create { name },
-        } => {
-            let app = open(config).await?.app;
-            let (tenant, _, key) = tenants::create(&app, &Identity::Platform, name).await?;
-            print(&format!("tenant {}\nkey    {}\n", tenant.id, key.expose_secret()))
-        }
-        Command::Keys {
-            command: Keys::Create { tenant, name },
-        } => {
-            let app = open(config).await?.app;
-            let new = NewApiKey {
-                name,
-                scopes: ScopeSet::tenant(),
-                member_id: None,
-                expires_at: None,
-            };
-            let (_, key) = keys::create_for(&app, &Identity::Platform, TenantId(tenant), new).await?;
-            print(&format!("key {}\n", key.expose_secret()))
-        }
-        Command::Doctor => doctor::doctor(config).await,
-    }
+async fn migrate(config: Config) -> anyhow::Result<()> {
+    open(config).await?;
+    print("The schema is up to date.\n")
 }
 
-/// Opens what the settings name, for a command that ends by itself.
+async fn create_tenant(config: Config, name: String) -> anyhow::Result<()> {
+    let opened = open(config).await?;
+    let (tenant, _, key) = tenants::create(&opened.app, &Identity::Platform, name).await?;
+    print(&format!("tenant {}\nkey    {}\n", tenant.id, key.expose_secret()))
+}
+
+async fn create_key(config: Config, tenant: Uuid, name: String) -> anyhow::Result<()> {
+    let opened = open(config).await?;
+    let new = NewApiKey {
+        name,
+        scopes: ScopeSet::tenant(),
+        member_id: None,
+        expires_at: None,
+    };
+    let (_, key) = keys::create_for(&opened.app, &Identity::Platform, TenantId(tenant), new).await?;
+    print(&format!("key {}\n", key.expose_secret()))
+}
+
+/// Opens what the settings name, for a command that ends by itself. Its answer is alone on the standard output.
 async fn open(config: Config) -> anyhow::Result<Opened> {
-    bootstrap::open(config, Clock::system()).await.map_err(cause)
+    let opened = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
+    if let Some(key) = &opened.new_admin_key {
+        let file = opened.app.config.storage.data_dir.join("admin.key");
+        let mut out = std::io::stderr().lock();
+        writeln!(
+            out,
+            "The platform admin key, shown this once and kept in {}: {}",
+            file.display(),
+            key.expose_secret()
+        )?;
+    }
+    Ok(opened)
 }
 
 /// An error of the start, with what is behind it.
@@ -208,16 +270,18 @@ fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.filter).map_err(|error| {
+fn log(config: &LogConfig) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.filter).map_err(|error| {
         anyhow::anyhow!(
             "POSTROOM_LOG is not a filter ({error}): write a level such as info, or target=level pairs."
         )
     })?;
+    let error = std::io::stderr();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(error.is_terminal())
         .with_writer(std::io::stderr);
-    match config.log.format {
+    match config.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }

@@ -18,12 +18,8 @@ pub(super) const PASSWORD: &str = "sandbox";
 #[derive(Args)]
 pub(super) struct Options {
     /// Address to listen on, for IMAP.
-    #[arg(
-        long = "imap-listen",
-        visible_alias = "listen-imap",
-        default_value = "127.0.0.1:1143"
-    )]
-    imap_listen: SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:1143")]
+    listen: SocketAddr,
     /// A PEM file with a certificate chain and its private key: IMAP is then served over TLS.
     #[arg(long)]
     tls_cert: Option<PathBuf>,
@@ -32,14 +28,16 @@ pub(super) struct Options {
 pub(super) async fn sandbox(options: Options) -> anyhow::Result<()> {
     let tls = options.tls_cert.map(|path| read_tls(&path)).transpose()?;
     let secured = if tls.is_some() { "tls" } else { "none" };
-    let listener = TcpListener::bind(options.imap_listen)
+    let listener = TcpListener::bind(options.listen)
         .await
         .context("the sandbox cannot listen")?;
     let address = listener.local_addr()?;
     let sandbox = open()?;
     print(&format!(
-        "A sandbox IMAP server listens on {address} (security: {secured}).\nUser {}, password {PASSWORD}.\n",
-        story::ADDRESS
+        "A sandbox IMAP server listens on {address} (security: {secured}).\nUser {}, password {PASSWORD}.\n\n\
+         A gateway reaches it with POSTROOM_EGRESS_ALLOW={}.\n",
+        story::ADDRESS,
+        address.ip(),
     ))?;
     sandbox.serve(listener, tls, stop_signal()?).await?;
     Ok(())

@@ -17,10 +17,10 @@ use crate::{
     worker,
 };
 
-pub(super) async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
+pub(super) async fn serve(mut config: Config, role: Role) -> anyhow::Result<()> {
     let listener = match role {
         Role::Worker => None,
-        Role::Api | Role::All => Some(bind(&config).await?),
+        Role::Api | Role::All => Some(bind(&mut config).await?),
     };
     let Opened {
         app,
@@ -28,12 +28,10 @@ pub(super) async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
         lock,
     } = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
     if let Some(key) = new_admin_key {
-        let dir = app.config.storage.data_dir.join("admin.key");
-        print(&format!(
-            "The platform admin key, shown this once and kept in {}:\n\n  {}\n\nCreate a tenant: postroom tenants create NAME\n\n",
-            dir.display(),
-            key.expose_secret()
-        ))?;
+        print(&first_steps(&app, key.expose_secret()))?;
+    }
+    if listener.is_some() {
+        print(&format!("postroom listens on {}\n", app.config.http.public_url))?;
     }
     let stop = stop_signal()?;
     let result = run(app, listener, role, stop).await;
@@ -41,12 +39,38 @@ pub(super) async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
     result
 }
 
-/// The listener of the settings.
-pub(super) async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
-    let listen = config.http.listen;
-    TcpListener::bind(listen).await.with_context(|| {
+/// What the first start says.
+fn first_steps(app: &App, key: &str) -> String {
+    let url = &app.config.http.public_url;
+    format!(
+        "
+The platform admin key, shown this once and kept in {file}:
+
+  {key}
+
+Create a tenant; the answer has its first API key:
+
+  curl -X POST -H 'x-api-key: {key}' -H 'content-type: application/json' -d '{{\"name\": \"Acme\"}}' {url}/v1/tenants
+
+Swagger UI is at {url}/docs
+
+",
+        file = app.config.storage.data_dir.join("admin.key").display()
+    )
+}
+
+/// The listener of the settings, which then say the port that the system gave where they left it to it (port 0).
+pub(super) async fn bind(config: &mut Config) -> anyhow::Result<TcpListener> {
+    let http = &mut config.http;
+    let listen = http.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("POSTROOM_LISTEN is {listen}, which cannot be listened on: write another address or port")
-    })
+    })?;
+    http.listen = listener.local_addr()?;
+    if http.public_url == format!("http://{listen}") {
+        http.public_url = format!("http://{}", http.listen);
+    }
+    Ok(listener)
 }
 
 /// Runs the API and the workers until `stop`.

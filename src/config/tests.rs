@@ -46,6 +46,7 @@ fn the_defaults_are_those_of_the_contract() {
 fn a_wrong_value_is_named_with_what_to_write() {
     for (argument, name) in [
         ("--listen=here", "POSTROOM_LISTEN"),
+        ("--data-dir=", "POSTROOM_DATA_DIR"),
         ("--database-url=mysql://x", "DATABASE_URL"),
         ("--blob-url=ftp://x", "POSTROOM_BLOB_URL"),
         ("--secret-key=short", "POSTROOM_SECRET_KEY"),

@@ -134,7 +134,7 @@ impl Conn {
         let rows = rows.into_iter().map(Row::read).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(rows, page.limit, |agent| Position {
             at: agent.created_at,
-            id: agent.id.into(),
+            id: agent.id,
         }))
     }
 

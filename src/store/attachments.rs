@@ -1,6 +1,5 @@
 //! Attachments: where their bytes lie in the raw message.
 
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -90,12 +89,16 @@ impl Row {
 }
 
 impl Conn {
-    /// Stores the attachments of new messages, in the order of their parts.
+    /// Stores the attachments of new messages: those of one message together, in the order of their parts.
     pub async fn create_attachments(&mut self, tenant: TenantId, attachments: &[Attachment]) -> Result<()> {
-        let mut rows: Vec<Row> = (0..)
-            .zip(attachments)
-            .map(|(position, attachment)| Row::write(tenant, position, attachment))
-            .collect();
+        let mut rows = Vec::with_capacity(attachments.len());
+        for of_message in attachments.chunk_by(|one, next| one.message_id == next.message_id) {
+            rows.extend(
+                (0..)
+                    .zip(of_message)
+                    .map(|(position, attachment)| Row::write(tenant, position, attachment)),
+            );
+        }
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(CHUNK));
             on!(self, attachments::create(rows))?;

@@ -1,6 +1,6 @@
 //! The raw bytes of large messages, content-addressed within their tenant: in a folder, or in an S3 bucket.
 
-use std::{ops::Range, path::Path as FsPath, sync::Arc};
+use std::{fmt::Write, ops::Range, path::Path as FsPath, sync::Arc};
 
 use bytes::Bytes;
 use object_store::{
@@ -60,11 +60,7 @@ impl Blobs {
 
     /// Writes a small object, reads it back and removes it.
     pub async fn check(&self) -> Result<()> {
-        let path = Path::from_iter(
-            [self.prefix.as_str(), "check"]
-                .into_iter()
-                .filter(|part| !part.is_empty()),
-        );
+        let path = self.path_of(&["check"]);
         let bytes = Bytes::from_static(b"postroom");
         self.store
             .put(&path, PutPayload::from(bytes.clone()))
@@ -87,17 +83,16 @@ impl Blobs {
     }
 
     fn path(&self, tenant: TenantId, sha256: &[u8; 32]) -> Path {
-        let name: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        let folder = name.get(..2).unwrap_or_default().to_owned();
-        Path::from_iter(
-            [
-                self.prefix.as_str(),
-                &tenant.0.simple().to_string(),
-                &folder,
-                &name,
-            ]
-            .into_iter()
-            .filter(|part| !part.is_empty()),
-        )
+        let mut name = String::with_capacity(64);
+        for byte in sha256 {
+            let _ = write!(name, "{byte:02x}");
+        }
+        let folder = name.get(..2).unwrap_or_default();
+        self.path_of(&[&tenant.0.simple().to_string(), folder, &name])
+    }
+
+    fn path_of(&self, parts: &[&str]) -> Path {
+        let prefix = Some(self.prefix.as_str()).filter(|prefix| !prefix.is_empty());
+        prefix.into_iter().chain(parts.iter().copied()).collect()
     }
 }

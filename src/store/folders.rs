@@ -17,7 +17,7 @@ use crate::model::{
 };
 
 /// A mailbox has at most this many folders that are synced.
-pub const MAX_FOLDERS: i64 = 2_000;
+pub(super) const MAX_FOLDERS: i64 = 2_000;
 
 /// A row of `folders`.
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]

@@ -128,7 +128,7 @@ impl Conn {
             .collect();
         Ok(Page::cut(rows, page.limit, |key: &ApiKey| Position {
             at: key.created_at,
-            id: key.id.into(),
+            id: key.id,
         }))
     }
 

@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// How long a lease lasts without renewal, in seconds.
-pub const LEASE_SECONDS: i64 = 30;
+pub(super) const LEASE_SECONDS: i64 = 30;
 
 /// A row of `mailbox_leases`.
 #[derive(Queryable)]

@@ -150,7 +150,7 @@ impl Row {
             error_code: self.error_code,
             error_message: self.error_message,
             error_since: self.error_since,
-            updated_at: self.updated_at.into(),
+            updated_at: self.updated_at,
         }
     }
 
@@ -278,7 +278,7 @@ impl Conn {
         let rows = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(rows, page.limit, |mailbox| Position {
             at: mailbox.created_at,
-            id: mailbox.id.into(),
+            id: mailbox.id,
         }))
     }
 

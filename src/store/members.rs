@@ -1,6 +1,5 @@
 //! Members of a tenant.
 
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -86,7 +85,7 @@ impl Conn {
         let rows = rows.into_iter().map(Row::read).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(rows, page.limit, |member| Position {
             at: member.created_at,
-            id: member.id.into(),
+            id: member.id,
         }))
     }
 

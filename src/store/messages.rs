@@ -142,7 +142,7 @@ impl Row {
             .participants
             .iter()
             .map(|one| StoredParticipant {
-                id: one.id.into(),
+                id: one.id,
                 kind: one.kind.as_str().to_owned(),
                 name: one.address.name.clone(),
                 address: one.address.address.clone(),
@@ -179,7 +179,7 @@ impl Row {
             .into_iter()
             .map(|one| {
                 Ok(Participant {
-                    id: one.id.into(),
+                    id: one.id,
                     kind: ParticipantKind::parse(&one.kind)
                         .ok_or_else(|| unreadable("messages.participants"))?,
                     address: Address {
@@ -399,7 +399,7 @@ impl Conn {
         let messages = self.with_attachments(tenant, rows).await?;
         Ok(Page::cut(messages, page.limit, |message| Position {
             at: message.received_at,
-            id: message.id.into(),
+            id: message.id,
         }))
     }
 

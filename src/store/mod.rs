@@ -23,6 +23,7 @@ mod search;
 mod sqlite;
 mod tenants;
 mod threads;
+mod tsvector;
 mod types;
 
 use std::{future::Future, path::PathBuf, pin::Pin};
@@ -67,6 +68,7 @@ pub enum Store {
 }
 
 /// A connection that was taken from a pool, inside or outside of a transaction.
+#[expect(clippy::large_enum_variant, reason = "there are as many as the pools are large, and they are not moved")]
 pub enum Conn {
     /// To PostgreSQL.
     Pg(pg::Pooled),

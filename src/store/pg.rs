@@ -16,6 +16,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::{
     PostgresUrl,
     search::{IndexJob, Words},
+    tsvector,
     types::{Guid, Id},
 };
 use crate::model::{Error, Result};
@@ -33,7 +34,7 @@ pub(crate) type Connection = AsyncPgConnection;
 /// What queries are written for.
 pub(crate) type Backend = diesel::pg::Pg;
 /// A connection that goes back to the pool.
-pub type Pooled = Object<AsyncPgConnection>;
+pub(super) type Pooled = Object<AsyncPgConnection>;
 
 /// Inserts many rows in one statement: `insert_all!(conn, rows, |row| diesel::insert_into(…).values(row))`.
 macro_rules! insert_all {
@@ -64,32 +65,11 @@ macro_rules! locked {
     };
 }
 
-/// Reads the rows that no other transaction has locked, and locks them. A boxed query cannot be locked, so the ids that
-/// it answers are locked one by one, and those that another node is just taking are passed over.
+/// Locks the rows that a query answers, and passes over those that another transaction has locked.
 macro_rules! skip_locked {
-    ($query:expr, $conn:expr) => {{
-        let mut free = Vec::new();
-        for (tenant, mailbox) in $query
-            .load::<(crate::store::types::Id, crate::store::types::Id)>($conn)
-            .await?
-        {
-            let row = crate::store::schema::mailbox_leases::table.find((tenant, mailbox));
-            let row = row.filter(crate::store::schema::mailbox_leases::until.le(db_now!()));
-            let row = row
-                .select(crate::store::schema::mailbox_leases::mailbox_id)
-                .for_update()
-                .skip_locked();
-            if row
-                .first::<crate::store::types::Id>($conn)
-                .await
-                .optional()?
-                .is_some()
-            {
-                free.push((tenant, mailbox));
-            }
-        }
-        free
-    }};
+    ($query:expr) => {
+        $query.for_update().skip_locked()
+    };
 }
 
 /// The database's clock.
@@ -102,9 +82,8 @@ macro_rules! db_now {
 /// The database's clock, some seconds from now.
 macro_rules! db_later {
     ($seconds:expr) => {
-        diesel::dsl::sql::<crate::store::types::Instant>("now() + make_interval(secs => ")
-            .bind::<diesel::sql_types::Double, _>($seconds as f64)
-            .sql(")")
+        diesel::dsl::sql::<crate::store::types::Instant>("now() + interval '1 second' * ")
+            .bind::<diesel::sql_types::BigInt, _>($seconds)
     };
 }
 
@@ -115,9 +94,9 @@ macro_rules! words_match {
             "messages.id IN (SELECT d.message_id FROM search_documents d WHERE d.tenant_id = ",
         )
         .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
-        .sql(" AND d.words @@ to_tsquery('simple', ")
+        .sql(" AND d.words @@ CAST(")
         .bind::<diesel::sql_types::Text, _>($words)
-        .sql("))")
+        .sql(" AS tsquery))")
     };
 }
 
@@ -126,35 +105,28 @@ pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) ->
     query.tsquery(subject_only.then_some('A'))
 }
 
-/// Puts a message's words into the index in place of those that were there.
+/// Puts a message's words into the index in place of those that were there; a message that is gone has none.
 pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Option<&Words>) -> Result<()> {
-    let Some(words) = words else {
-        let erase =
-            diesel::sql_query("DELETE FROM search_documents WHERE tenant_id = $1 AND message_id = $2");
-        erase
-            .bind::<Guid, _>(Id(job.tenant.0))
-            .bind::<Guid, _>(Id(job.message))
-            .execute(conn)
-            .await?;
-        return Ok(());
+    let statement = match words {
+        None => "DELETE FROM search_documents WHERE tenant_id = $1 AND message_id = $2",
+        Some(_) => {
+            "INSERT INTO search_documents (tenant_id, message_id, words) \
+             SELECT tenant_id, id, CAST($3 AS tsvector) FROM messages WHERE tenant_id = $1 AND id = $2 \
+             ON CONFLICT (tenant_id, message_id) DO UPDATE SET words = excluded.words"
+        }
     };
-    diesel::sql_query(
-        "INSERT INTO search_documents (tenant_id, message_id, words) VALUES ($1, $2, \
-         setweight(to_tsvector('simple', $3), 'A') || setweight(to_tsvector('simple', $4), 'B') || \
-         setweight(to_tsvector('simple', $5), 'C')) \
-         ON CONFLICT (tenant_id, message_id) DO UPDATE SET words = excluded.words",
-    )
-    .bind::<Guid, _>(Id(job.tenant.0))
-    .bind::<Guid, _>(Id(job.message))
-    .bind::<Text, _>(&words.subject)
-    .bind::<Text, _>(&words.participants)
-    .bind::<Text, _>(&words.body)
-    .execute(conn)
-    .await?;
+    let query = diesel::sql_query(statement)
+        .bind::<Guid, _>(Id(job.tenant.0))
+        .bind::<Guid, _>(Id(job.message));
+    match words {
+        None => query.execute(conn).await?,
+        Some(words) => query.bind::<Text, _>(tsvector::write(words)).execute(conn).await?,
+    };
     Ok(())
 }
 
 #[path = "queries/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once for each database")]
 pub(crate) mod queries;
 
 /// The pool.

@@ -90,7 +90,7 @@ impl Conn {
         Ok(created)
     }
 
-    /// The placements of these messages, in every folder.
+    /// The placements of these messages, in every folder, by folder and UID.
     pub async fn placements_of(&mut self, tenant: TenantId, messages: &[Uuid]) -> Result<Vec<PlacementRow>> {
         let mut found = Vec::new();
         for chunk in messages.chunks(CHUNK) {
@@ -98,6 +98,8 @@ impl Conn {
                 found.push(row.read()?);
             }
         }
+        // Sorted here: asked for this order, SQLite reads every placement of the tenant in it.
+        found.sort_unstable_by_key(|one| (one.folder_id, one.uid_validity, one.uid));
         Ok(found)
     }
 

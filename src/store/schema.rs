@@ -1,7 +1,5 @@
 //! The tables, once for both databases; `migrations/` is what makes them.
 
-#![expect(missing_docs, reason = "the columns are described where the model is")]
-
 /// Declares a table whose columns may be of the store's own SQL types.
 macro_rules! tables {
     ($($name:ident ($($key:ident),+) { $($column:ident -> $type:ty,)+ })+) => { $(

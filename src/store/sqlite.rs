@@ -35,7 +35,7 @@ pub(crate) type Connection = SyncConnectionWrapper<SqliteConnection>;
 /// What queries are written for.
 pub(crate) type Backend = diesel::sqlite::Sqlite;
 /// A connection that goes back to the pool.
-pub type Pooled = Object<Connection>;
+pub(super) type Pooled = Object<Connection>;
 
 /// Inserts many rows, one prepared statement each, in one hop to the blocking pool: SQLite has no `DEFAULT` keyword, so
 /// Diesel writes no statement for many rows. `insert_all!(conn, rows, |row| diesel::insert_into(…).values(row))`.
@@ -76,12 +76,10 @@ macro_rules! locked {
     };
 }
 
-/// The writer is alone in its transaction, so nothing is locked.
+/// The writer is alone in its transaction, so no other has locked anything.
 macro_rules! skip_locked {
-    ($query:expr, $conn:expr) => {
+    ($query:expr) => {
         $query
-            .load::<(crate::store::types::Id, crate::store::types::Id)>($conn)
-            .await?
     };
 }
 
@@ -124,27 +122,28 @@ pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) ->
     }
 }
 
-/// Puts a message's words into the index in place of those that were there. A row of the full-text table is never
-/// changed: it keeps no text of its own, so the old one goes and a new one comes.
+/// Puts a message's words into the index in place of those that were there; a message that is gone has none. A row of
+/// the full-text table is never changed: it keeps no text of its own, so the old one goes (by a trigger) and a new one
+/// comes.
 pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Option<&Words>) -> Result<()> {
     let (tenant, message) = (Id(job.tenant.0), Id(job.message));
-    for erase in [
-        "DELETE FROM search_words WHERE rowid = \
-         (SELECT docid FROM search_documents WHERE tenant_id = ?1 AND message_id = ?2)",
-        "DELETE FROM search_documents WHERE tenant_id = ?1 AND message_id = ?2",
-    ] {
-        diesel::sql_query(erase)
-            .bind::<Guid, _>(tenant)
-            .bind::<Guid, _>(message)
-            .execute(conn)
-            .await?;
-    }
-    let Some(words) = words else { return Ok(()) };
-    diesel::sql_query("INSERT INTO search_documents (tenant_id, message_id) VALUES (?1, ?2)")
+    diesel::sql_query("DELETE FROM search_documents WHERE tenant_id = ?1 AND message_id = ?2")
         .bind::<Guid, _>(tenant)
         .bind::<Guid, _>(message)
         .execute(conn)
         .await?;
+    let Some(words) = words else { return Ok(()) };
+    let inserted = diesel::sql_query(
+        "INSERT INTO search_documents (tenant_id, message_id) \
+         SELECT tenant_id, id FROM messages WHERE tenant_id = ?1 AND id = ?2",
+    )
+    .bind::<Guid, _>(tenant)
+    .bind::<Guid, _>(message)
+    .execute(conn)
+    .await?;
+    if inserted == 0 {
+        return Ok(());
+    }
     diesel::sql_query(
         "INSERT INTO search_words (rowid, tenant, subject, participants, body) VALUES (last_insert_rowid(), ?, ?, ?, ?)",
     )
@@ -158,6 +157,7 @@ pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Op
 }
 
 #[path = "queries/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once for each database")]
 pub(crate) mod queries;
 
 /// The two pools.

@@ -1,8 +1,6 @@
 //! Tenants: the only rows that have no tenant before them.
 
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use uuid::Uuid;
 
 use super::{
     Conn, on,
@@ -73,7 +71,7 @@ impl Conn {
         let rows = rows.into_iter().map(Row::read).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(rows, page.limit, |tenant| Position {
             at: tenant.created_at,
-            id: tenant.id.0.into(),
+            id: tenant.id.0,
         }))
     }
 

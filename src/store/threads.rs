@@ -123,7 +123,7 @@ impl Conn {
             .collect();
         Ok(Page::cut(rows, page.limit, |thread: &Thread| Position {
             at: thread.last_message_at,
-            id: thread.id.into(),
+            id: thread.id,
         }))
     }
 

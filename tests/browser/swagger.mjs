@@ -1,11 +1,12 @@
-// Uses the documentation page as a developer does: authorises, tries `whoami`, and reads its answer. Fails when the page
-// asks anything of another origin. Takes BASE_URL and API_KEY, and a path for a picture in SCREENSHOT.
+// Uses the documentation page as a developer does: authorises, tries `whoami`, reads its answer, and looks at all three
+// documents. Fails when the page asks anything of another origin. Takes BASE_URL and API_KEY, and a folder for pictures
+// in SCREENSHOTS.
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
-const { BASE_URL, API_KEY, SCREENSHOT } = process.env;
+const { BASE_URL, API_KEY, SCREENSHOTS } = process.env;
 assert(BASE_URL && API_KEY, 'BASE_URL and API_KEY are needed');
 
 /** The system's Chromium, else the one that tests/setup.sh took from the npm registry. */
@@ -17,6 +18,17 @@ async function browser() {
   const installed = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync);
   const executablePath = installed ?? (await (await import('@sparticuz/chromium')).default.executablePath());
   return chromium.launch({ executablePath, args, headless: true, timeout: 60_000 });
+}
+
+/** Each document: its name, and a path that only it has. */
+const DOCUMENTS = [
+  ['unified', '/v1/whoami'],
+  ['plannr', '/api/v1/mailboxes'],
+  ['feather', '/v1/email/accounts'],
+];
+
+async function picture(name) {
+  if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
 }
 
 const page = await (await browser()).newPage({ viewport: { width: 1280, height: 1400 } });
@@ -53,10 +65,21 @@ try {
   const status = (await answer.locator('.response-col_status').innerText()).trim();
   assert.match(status, /^200\b/, await answer.innerText());
   assert.match(await answer.innerText(), /"scopes"/);
+  await picture('whoami');
+
+  for (const [name, path] of DOCUMENTS) {
+    await page.locator(`.bar [data-api="${name}"]`).click();
+    await page.locator(`.bar [data-api="${name}"][aria-current]`).waitFor();
+    await page.locator(`.opblock [data-path="${path}"]`).first().waitFor();
+    assert.equal(await page.locator('.errors-wrapper').count(), 0, `${name}: Swagger UI finds errors in the document`);
+    await picture(name);
+  }
   assert.deepEqual(strangers, [], 'the page asked another origin');
   assert.deepEqual(errors, [], 'the page threw');
+} catch (error) {
+  await picture('failed');
+  throw error;
 } finally {
-  if (SCREENSHOT) await page.screenshot({ path: SCREENSHOT });
   await page.context().browser().close();
 }
 console.log('swagger: 200');

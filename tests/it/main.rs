@@ -9,10 +9,48 @@
 )]
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod arch;
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod dovecot_sync;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod feather;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
+mod plannr;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tenancy_sql;
+#[cfg(test)]
+mod world;

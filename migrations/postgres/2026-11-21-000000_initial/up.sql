@@ -52,6 +52,7 @@ CREATE TABLE agents (
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
+CREATE INDEX agents_by_revision ON agents (tenant_id, active_revision_id);
 CREATE INDEX agents_by_time ON agents (tenant_id, kind, created_at DESC, id DESC);
 
 CREATE TABLE agent_revisions (
@@ -114,7 +115,9 @@ CREATE UNIQUE INDEX mailboxes_by_address ON mailboxes (tenant_id, address_key) W
 CREATE INDEX mailboxes_by_time ON mailboxes (tenant_id, created_at DESC, id DESC);
 CREATE INDEX mailboxes_by_member ON mailboxes (tenant_id, created_by);
 CREATE INDEX mailboxes_by_agent ON mailboxes (tenant_id, agent_id);
+CREATE INDEX mailboxes_by_agent_revision ON mailboxes (tenant_id, agent_revision_id);
 CREATE INDEX mailboxes_by_team ON mailboxes (tenant_id, team_id);
+CREATE INDEX mailboxes_by_team_revision ON mailboxes (tenant_id, team_revision_id);
 
 CREATE TABLE mailbox_credentials (
     tenant_id uuid NOT NULL,
@@ -161,6 +164,7 @@ CREATE TABLE folders (
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, mailbox_id, raw_name),
+    UNIQUE (tenant_id, mailbox_id, id),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE
 );
 
@@ -179,7 +183,7 @@ CREATE TABLE threads (
     FOREIGN KEY (tenant_id, merged_into) REFERENCES threads (tenant_id, id)
 );
 CREATE INDEX threads_by_time ON threads (tenant_id, last_message_at DESC, id DESC) WHERE message_count > 0;
-CREATE INDEX threads_by_mailbox ON threads (tenant_id, mailbox_id, last_message_at DESC, id DESC) WHERE message_count > 0;
+CREATE INDEX threads_by_mailbox ON threads (tenant_id, mailbox_id, last_message_at DESC, id DESC);
 CREATE INDEX threads_merged ON threads (tenant_id, merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE thread_refs (
@@ -280,6 +284,7 @@ CREATE TABLE attachments (
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 );
+CREATE INDEX attachments_by_mailbox ON attachments (tenant_id, mailbox_id);
 CREATE INDEX attachments_by_message ON attachments (tenant_id, message_id, position);
 
 -- Where a message lies on the server.
@@ -292,8 +297,7 @@ CREATE TABLE placements (
     message_id uuid NOT NULL,
     flags text NOT NULL,
     PRIMARY KEY (tenant_id, folder_id, uid_validity, uid),
-    FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE,
-    FOREIGN KEY (tenant_id, folder_id) REFERENCES folders (tenant_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, mailbox_id, folder_id) REFERENCES folders (tenant_id, mailbox_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX placements_by_message ON placements (tenant_id, message_id);

@@ -6,7 +6,7 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 from postroom_client import AuthenticatedClient
-from postroom_client.api.agents import create_agent
+from postroom_client.api.agents_and_teams import create_agent
 from postroom_client.api.mailboxes import get_mailbox, list_mailboxes, update_mailbox
 from postroom_client.api.messages import list_messages
 from postroom_client.api.threads import get_thread

@@ -8,7 +8,7 @@ mod arrivals;
 mod folders;
 mod presence;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -221,13 +221,16 @@ pub async fn match_generation(
     for traits in wanted {
         *counts.entry(traits).or_default() += 1;
     }
-    let matched = wanted
-        .iter()
-        .enumerate()
-        .filter(|(_, traits)| counts.get(traits) == Some(&1));
-    Ok(matched
-        .filter_map(|(at, traits)| Some((at, stored.get(traits).copied().flatten()?)))
-        .collect())
+    let unique = wanted.iter().enumerate().filter(|(_, traits)| counts.get(traits) == Some(&1));
+    let mut matched: Vec<(usize, Uuid)> =
+        unique.filter_map(|(at, traits)| Some((at, stored.get(traits).copied().flatten()?))).collect();
+    // One that was found already in this generation is not what another UID holds: its bytes have to tell.
+    let ids: Vec<Uuid> = matched.iter().map(|(_, id)| *id).collect();
+    let placed = conn.placements_of(fence.tenant, &ids).await?;
+    let here = placed.iter().filter(|place| place.folder_id == folder.id && place.uid_validity == generation);
+    let taken: HashSet<Uuid> = here.map(|place| place.message_id).collect();
+    matched.retain(|(_, id)| !taken.contains(id));
+    Ok(matched)
 }
 
 /// What a server tells of a message without sending it: Message-ID, RFC822.SIZE and INTERNALDATE.

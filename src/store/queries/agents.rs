@@ -76,18 +76,19 @@ pub(crate) async fn update(conn: &mut Connection, tenant: TenantId, row: &Row) -
 }
 
 pub(crate) async fn delete(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<bool> {
+    // One statement for each column, so that each has its index.
     let retired = mailboxes::table
         .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
-        .filter(
-            mailboxes::agent_id
-                .eq(Some(Id(id)))
-                .or(mailboxes::team_id.eq(Some(Id(id)))),
-        )
         .filter(mailboxes::retired_at.is_not_null());
-    diesel::update(retired)
+    diesel::update(retired.filter(mailboxes::agent_id.eq(Some(Id(id)))))
         .set((
             mailboxes::agent_id.eq(None::<Id>),
             mailboxes::agent_revision_id.eq(None::<Id>),
+        ))
+        .execute(conn)
+        .await?;
+    diesel::update(retired.filter(mailboxes::team_id.eq(Some(Id(id)))))
+        .set((
             mailboxes::team_id.eq(None::<Id>),
             mailboxes::team_revision_id.eq(None::<Id>),
         ))
@@ -100,18 +101,16 @@ pub(crate) async fn delete(conn: &mut Connection, tenant: TenantId, id: Uuid) ->
 }
 
 pub(crate) async fn find_bound(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<Option<Id>> {
-    Ok(mailboxes::table
+    let live = mailboxes::table
         .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
-        .filter(
-            mailboxes::agent_id
-                .eq(Some(Id(id)))
-                .or(mailboxes::team_id.eq(Some(Id(id)))),
-        )
         .filter(mailboxes::retired_at.is_null())
-        .select(mailboxes::id)
-        .first(conn)
-        .await
-        .optional()?)
+        .select(mailboxes::id);
+    let agents = live.filter(mailboxes::agent_id.eq(Some(Id(id))));
+    if let Some(found) = agents.first(conn).await.optional()? {
+        return Ok(Some(found));
+    }
+    let teams = live.filter(mailboxes::team_id.eq(Some(Id(id))));
+    Ok(teams.first(conn).await.optional()?)
 }
 
 pub(crate) async fn create_revision(

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Backend, Connection};
+use super::Connection;
 use crate::{
     model::{Result, id::TenantId, lease::Lease},
     store::{
@@ -14,49 +14,56 @@ use crate::{
     },
 };
 
-pub(crate) async fn claim(conn: &mut Connection, owner: &str, own: bool, limit: i64) -> Result<Vec<Row>> {
-    let mut query = mailbox_leases::table
-        .inner_join(
-            mailboxes::table.on(mailboxes::tenant_id
-                .eq(mailbox_leases::tenant_id)
-                .and(mailboxes::id.eq(mailbox_leases::mailbox_id))),
-        )
-        .filter(mailboxes::enabled.eq(true))
-        .filter(mailboxes::has_credentials.eq(true))
-        .filter(mailboxes::halted.eq(false))
-        .filter(mailboxes::retired_at.is_null())
-        .select((mailbox_leases::tenant_id, mailbox_leases::mailbox_id))
-        .order(mailbox_leases::until)
-        .limit(limit)
-        .into_boxed::<Backend>();
-    query = if own {
-        query.filter(
-            mailbox_leases::until
-                .le(db_now!())
-                .or(mailbox_leases::owner.eq(Some(owner))),
-        )
-    } else {
-        query.filter(mailbox_leases::until.le(db_now!()))
+/// The leases of mailboxes that can be connected, the one that ran out first before the others.
+macro_rules! claimable {
+    ($which:expr, $limit:expr) => {
+        mailbox_leases::table
+            .filter($which)
+            .filter(diesel::dsl::exists(
+                mailboxes::table
+                    .filter(mailboxes::tenant_id.eq(mailbox_leases::tenant_id))
+                    .filter(mailboxes::id.eq(mailbox_leases::mailbox_id))
+                    .filter(mailboxes::enabled.eq(true))
+                    .filter(mailboxes::has_credentials.eq(true))
+                    .filter(mailboxes::halted.eq(false))
+                    .filter(mailboxes::retired_at.is_null()),
+            ))
+            .select((mailbox_leases::tenant_id, mailbox_leases::mailbox_id))
+            .order(mailbox_leases::until)
+            .limit($limit)
     };
-    let free: Vec<(Id, Id)> = skip_locked!(query, conn);
-    let mut taken = Vec::with_capacity(free.len());
-    for (tenant, mailbox) in free {
-        let row = diesel::update(mailbox_leases::table.find((tenant, mailbox)))
-            .set((
-                mailbox_leases::owner.eq(Some(owner.to_owned())),
-                mailbox_leases::epoch.eq(mailbox_leases::epoch + 1),
-                mailbox_leases::until.eq(db_later!(LEASE_SECONDS)),
-            ))
-            .returning((
-                mailbox_leases::tenant_id,
-                mailbox_leases::mailbox_id,
-                mailbox_leases::epoch,
-            ))
-            .get_result::<Row>(conn)
-            .await?;
-        taken.push(row);
+}
+
+pub(crate) async fn claim(conn: &mut Connection, owner: &str, own: bool, limit: i64) -> Result<Vec<Row>> {
+    let mut taken = Vec::new();
+    if own {
+        let held = claimable!(mailbox_leases::owner.eq(Some(owner)), limit);
+        for key in skip_locked!(held).load::<(Id, Id)>(conn).await? {
+            taken.push(take(conn, owner, key).await?);
+        }
+    }
+    let rest = limit.saturating_sub(i64::try_from(taken.len()).unwrap_or(limit));
+    let free = claimable!(mailbox_leases::until.le(db_now!()), rest);
+    for key in skip_locked!(free).load::<(Id, Id)>(conn).await? {
+        taken.push(take(conn, owner, key).await?);
     }
     Ok(taken)
+}
+
+async fn take(conn: &mut Connection, owner: &str, key: (Id, Id)) -> Result<Row> {
+    Ok(diesel::update(mailbox_leases::table.find(key))
+        .set((
+            mailbox_leases::owner.eq(Some(owner.to_owned())),
+            mailbox_leases::epoch.eq(mailbox_leases::epoch + 1),
+            mailbox_leases::until.eq(db_later!(LEASE_SECONDS)),
+        ))
+        .returning((
+            mailbox_leases::tenant_id,
+            mailbox_leases::mailbox_id,
+            mailbox_leases::epoch,
+        ))
+        .get_result::<Row>(conn)
+        .await?)
 }
 
 pub(crate) async fn free(conn: &mut Connection) -> Result<()> {

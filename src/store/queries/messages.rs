@@ -19,10 +19,10 @@ use crate::{
         messages::{BodyRow, Found, FoundWhole, PresenceRow, Row, Rows},
         placements::CHUNK,
         schema::{
-            mailboxes, message_addresses, message_bodies, message_raws, messages, placements, search_queue,
+            folders, mailboxes, message_addresses, message_bodies, message_raws, messages, placements, search_queue,
             threads,
         },
-        types::{At, Id},
+        types::{At, Id, Instant},
     },
 };
 
@@ -81,6 +81,15 @@ pub(crate) async fn find_earlier_generation(
         .filter(placements::tenant_id.eq(Id(tenant.0)))
         .filter(placements::folder_id.eq(Id(folder)))
         .filter(placements::uid_validity.ne(current))
+        // Named for the index: without it every placement of the folder would be read.
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(
+            messages::mailbox_id.eq_any(
+                folders::table
+                    .find((Id(tenant.0), Id(folder)))
+                    .select(folders::mailbox_id),
+            ),
+        )
         .filter(messages::message_id.eq_any(message_ids.to_vec()))
         .select((
             messages::id,
@@ -129,13 +138,15 @@ pub(crate) async fn delete_of_mailbox(
         .filter(messages::mailbox_id.eq(Id(mailbox)))
         .filter(messages::deleted_at.is_null());
     diesel::insert_into(search_queue::table)
-        .values(live.select((messages::tenant_id, messages::id, messages::updated_at)))
+        .values(live.select((messages::tenant_id, messages::id, At(now).into_sql::<Instant>())))
         .into_columns((
             search_queue::tenant_id,
             search_queue::message_id,
             search_queue::queued_at,
         ))
-        .on_conflict_do_nothing()
+        .on_conflict((search_queue::tenant_id, search_queue::message_id))
+        .do_update()
+        .set(search_queue::queued_at.eq(At(now)))
         .execute(conn)
         .await?;
     diesel::update(live)

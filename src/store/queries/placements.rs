@@ -26,7 +26,6 @@ pub(crate) async fn of_messages(
     Ok(placements::table
         .filter(placements::tenant_id.eq(Id(tenant.0)))
         .filter(placements::message_id.eq_any(super::ids(messages)))
-        .order((placements::folder_id, placements::uid_validity, placements::uid))
         .select(Row::as_select())
         .load(conn)
         .await?)

@@ -1,9 +1,7 @@
 //! SQL for the full-text index; what differs between the databases is `write_words` of the file above.
 
-use chrono::{DateTime, Utc};
 use diesel::{prelude::*, upsert::excluded};
 use diesel_async::RunQueryDsl;
-use uuid::Uuid;
 
 use super::{Connection, write_words};
 use crate::{

@@ -5,7 +5,7 @@
 
 use super::{live::Connection, run::Stop};
 use crate::{
-    mail::imap::{FetchRow, Qresync, Selected, UidSet},
+    mail::imap::{self, FetchRow, ProtocolError, Qresync, Selected, UidSet},
     model::folder::{Cursor, FlagUpdate, Folder},
     service::sync::{self, Traits},
 };
@@ -16,37 +16,57 @@ const METADATA: u64 = 500;
 const WINDOW: i64 = 5_000;
 /// Servers without mod-sequences are asked for the flags of this many of the newest UIDs.
 const PLAIN_FLAGS: i64 = 1_000;
+/// How many UIDs a window has in which flags are asked for: the answer is kept in memory.
+const FLAG_WINDOW: i64 = 20_000;
 /// A pass that removes more than this many messages, and more than half of the folder, is checked on a new connection.
 const BRAKE: usize = 20;
 
 impl Connection<'_> {
-    /// Passes over a folder; answers it as it is now, and how many messages the server has in it.
-    pub(super) async fn pass_over(&mut self, mut folder: Folder) -> Result<(Folder, u32), Stop> {
-        let known = self.known(folder.cursor);
-        let selected = self.open(&folder.raw_name, known).await?;
+    /// Passes over a folder; answers it as it is now, and how many messages the server has in it. `None`: the server
+    /// does not open it.
+    ///
+    /// Expunges come before flags, because the mod-sequence that is stored with the flags is also where the server begins
+    /// to tell of expunges the next time.
+    pub(super) async fn pass_over(&mut self, mut folder: Folder) -> Result<Option<(Folder, u32)>, Stop> {
+        let known = self.known(&folder);
+        let Some(selected) = self.try_open(&folder, known).await? else { return Ok(None) };
         let exists = selected.exists;
         if i64::from(selected.uid_validity) != folder.cursor.uid_validity {
-            return Ok((self.begin_generation(folder, &selected).await?, exists));
+            return Ok(Some((self.begin_generation(folder, &selected).await?, exists)));
         }
         // What is compared with the server's answers is what was known before them.
         let known_to = folder.cursor.last_uid;
         if i64::from(selected.uid_next) - 1 > known_to {
-            let new = self
-                .existing(known_to + 1, i64::from(selected.uid_next) - 1)
-                .await?;
+            let new = self.existing(known_to + 1, i64::from(selected.uid_next) - 1).await?;
             folder = self.receive(folder, &new).await?;
             folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(selected.uid_next) - 1);
             sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
         }
+        folder = self.follow_expunges(folder, &selected, known_to, known.is_some()).await?;
         folder = self.follow_flags(folder, &selected, known_to).await?;
-        folder = self
-            .follow_expunges(folder, &selected, known_to, known.is_some())
-            .await?;
-        Ok((folder, exists))
+        Ok(Some((folder, exists)))
+    }
+
+    /// Opens a folder; `None` when the server answers NO, as for one that was removed after it was listed.
+    async fn try_open(&mut self, folder: &Folder, known: Option<Qresync>) -> Result<Option<Selected>, Stop> {
+        match self.open(&folder.raw_name, known).await {
+            Ok(selected) => Ok(Some(selected)),
+            Err(Stop::Mail(imap::Error::No { .. })) => {
+                tracing::info!(mailbox = %self.fence.mailbox, folder = %folder.id, "a folder could not be opened");
+                Ok(None)
+            }
+            Err(Stop::Mail(imap::Error::Protocol(ProtocolError::AnswerTooLarge(_)))) if known.is_some() => {
+                // Too much has changed to be told at once: ask in windows, on a new connection.
+                self.memory.plain.insert(folder.id);
+                Err(Stop::Again)
+            }
+            Err(stop) => Err(stop),
+        }
     }
 
     /// What QRESYNC tells the server that we know.
-    fn known(&self, cursor: Cursor) -> Option<Qresync> {
+    fn known(&self, folder: &Folder) -> Option<Qresync> {
+        let cursor = folder.cursor;
         let uid_validity = u32::try_from(cursor.uid_validity)
             .ok()
             .filter(|validity| *validity > 0)?;
@@ -108,7 +128,10 @@ impl Connection<'_> {
 
     /// One slice of the backfill, newest first; the folder's earlier generations go when it is done.
     pub(super) async fn backfill_slice(&mut self, mut folder: Folder) -> Result<Folder, Stop> {
-        let selected = self.open(&folder.raw_name, None).await?;
+        let Some(selected) = self.try_open(&folder, None).await? else {
+            // It is listed anew, and missed there, on the next connection.
+            return Err(Stop::Again);
+        };
         if i64::from(selected.uid_validity) != folder.cursor.uid_validity {
             return self.begin_generation(folder, &selected).await;
         }
@@ -131,10 +154,16 @@ impl Connection<'_> {
             .await?;
         folder.cursor.backfill_low = slice.first().filter(|_| !older.is_empty()).map_or(1, i64::from);
         sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
-        if folder.cursor.is_backfilled() {
-            while sync::drop_stale(&self.shared.app, self.fence, &folder).await? {}
-        }
+        self.end_generations(&folder).await?;
         Ok(folder)
+    }
+
+    /// Drops what only earlier generations of a folder had, once the present one is known as a whole.
+    pub(super) async fn end_generations(&self, folder: &Folder) -> Result<(), Stop> {
+        if folder.cursor.is_backfilled() && sync::has_stale(&self.shared.app, self.fence, folder).await? {
+            while sync::drop_stale(&self.shared.app, self.fence, folder).await? {}
+        }
+        Ok(())
     }
 
     /// Places messages that are known from an earlier generation; answers the rows that are not.
@@ -179,46 +208,34 @@ impl Connection<'_> {
         known_to: i64,
     ) -> Result<Folder, Stop> {
         let low = folder.cursor.backfill_low.max(1);
-        let since = u64::try_from(folder.cursor.highest_modseq)
-            .ok()
-            .filter(|since| *since > 0);
+        let since = u64::try_from(folder.cursor.highest_modseq).ok().filter(|since| *since > 0);
         let now = modseq(selected);
-        let rows = match since.filter(|_| now > 0) {
-            Some(_) if folder.cursor.highest_modseq == now => return Ok(folder),
-            Some(since) => {
-                let known = range(low, known_to);
-                if known.is_empty() {
-                    Vec::new()
-                } else {
-                    self.session()?.fetch_flags(&known, Some(since)).await?
-                }
-            }
-            None => {
-                let newest = range(low.max(known_to - PLAIN_FLAGS), known_to);
-                if newest.is_empty() {
-                    Vec::new()
-                } else {
-                    self.session()?.fetch_flags(&newest, None).await?
-                }
-            }
-        };
-        let updates: Vec<FlagUpdate> = rows
-            .iter()
-            .filter(|row| row.flags.is_some())
-            .map(|row| FlagUpdate {
-                uid: i64::from(row.uid),
-                flags: flags(row),
-            })
-            .collect();
-        let moved = now != folder.cursor.highest_modseq;
-        folder.cursor.highest_modseq = now;
-        if moved || !updates.is_empty() {
-            sync::apply_flags(&self.shared.app, self.fence, folder.clone(), updates).await?;
+        if since.is_some() && folder.cursor.highest_modseq == now {
+            return Ok(folder);
         }
+        let since = since.filter(|_| now > 0);
+        let mut from = if since.is_some() { low } else { low.max(known_to - PLAIN_FLAGS) };
+        while from <= known_to {
+            let to = (from + FLAG_WINDOW - 1).min(known_to);
+            let rows = self.session()?.fetch_flags(&range(from, to), since).await?;
+            let told = rows.iter().filter(|row| row.flags.is_some());
+            let updates: Vec<FlagUpdate> =
+                told.map(|row| FlagUpdate { uid: i64::from(row.uid), flags: flags(row) }).collect();
+            if !updates.is_empty() {
+                sync::apply_flags(&self.shared.app, self.fence, folder.clone(), updates).await?;
+            }
+            from = to + 1;
+        }
+        if folder.cursor.highest_modseq != now {
+            folder.cursor.highest_modseq = now;
+            sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
+        }
+        self.memory.plain.remove(&folder.id);
         Ok(folder)
     }
 
-    /// Messages that the server has no more: by VANISHED, else by comparing windows of UIDs.
+    /// Messages that the server has no more: by VANISHED, and by comparing windows of UIDs where the server does not tell
+    /// so much, or has fewer messages than that leaves.
     async fn follow_expunges(
         &mut self,
         folder: Folder,
@@ -227,31 +244,21 @@ impl Connection<'_> {
         told: bool,
     ) -> Result<Folder, Stop> {
         let low = folder.cursor.backfill_low.max(1);
-        // New mail is stored by now, so equal counts mean that nothing is gone.
-        if folder.cursor.is_backfilled() && i64::from(selected.exists) == folder.message_count {
-            return Ok(folder);
-        }
         let mut gone = Vec::new();
         if told {
-            for (first, last) in selected
-                .vanished_earlier
-                .intersection(&range(low, known_to))
-                .ranges()
-            {
+            for (first, last) in selected.vanished_earlier.intersection(&range(low, known_to)).ranges() {
                 let uids = (i64::from(*first), i64::from(*last));
                 let seen = sync::placements(&self.shared.app, self.fence, &folder, uids).await?;
                 gone.extend(seen.into_iter().map(|seen| seen.uid));
             }
-        } else {
-            let mut from = low;
-            while from <= known_to {
-                let to = (from + WINDOW - 1).min(known_to);
-                let existing = self.existing(from, to).await?;
-                let seen = sync::placements(&self.shared.app, self.fence, &folder, (from, to)).await?;
-                let missing = |uid: i64| u32::try_from(uid).is_ok_and(|uid| !existing.contains(uid));
-                gone.extend(seen.into_iter().map(|seen| seen.uid).filter(|uid| missing(*uid)));
-                from = to + 1;
-            }
+        }
+        // New mail is stored by now, so equal counts mean that nothing else is gone.
+        let left = folder.message_count - i64::try_from(gone.len()).unwrap_or_default();
+        let exists = i64::from(selected.exists);
+        let whole = folder.cursor.is_backfilled();
+        let doubtful = if told { whole && exists < left } else { !whole || exists != left };
+        if doubtful {
+            gone = self.missing(&folder, low, known_to).await?;
         }
         if gone.is_empty() {
             return Ok(folder);
@@ -265,6 +272,21 @@ impl Connection<'_> {
         }
         self.memory.suspect = self.memory.suspect.filter(|suspect| *suspect != folder.id);
         Ok(sync::apply_expunges(&self.shared.app, self.fence, folder, gone).await?)
+    }
+
+    /// The UIDs between these two that are stored and that the server does not have.
+    async fn missing(&mut self, folder: &Folder, low: i64, high: i64) -> Result<Vec<i64>, Stop> {
+        let mut gone = Vec::new();
+        let mut from = low;
+        while from <= high {
+            let to = (from + WINDOW - 1).min(high);
+            let existing = self.existing(from, to).await?;
+            let seen = sync::placements(&self.shared.app, self.fence, folder, (from, to)).await?;
+            let missing = |uid: i64| u32::try_from(uid).is_ok_and(|uid| !existing.contains(uid));
+            gone.extend(seen.into_iter().map(|seen| seen.uid).filter(|uid| missing(*uid)));
+            from = to + 1;
+        }
+        Ok(gone)
     }
 }
 

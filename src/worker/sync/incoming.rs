@@ -1,17 +1,20 @@
 //! Fetching messages: batches bounded by count and bytes, parsed and compressed aside, stored one transaction a batch.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{folder::flags, live::Connection, run::Stop};
+use super::{Shared, folder::flags, live::Connection, run::Stop};
 use crate::{
     mail::{
-        imap::{Body, BodyLimits, FetchRow, UidSet},
+        imap::{self, Body, BodyLimits, FetchRow, UidSet},
         mime,
     },
     model::{
         Error,
         folder::{Cursor, Folder},
+        id::TenantId,
     },
     service::sync::{self, Arrival, Halt, Raw},
 };
@@ -23,10 +26,26 @@ const BATCH_BYTES: u64 = 8 << 20;
 const SMALL: usize = 64 * 1024;
 /// The most bytes of a header that are kept when a message is stored header-only.
 const HEADER: usize = 256 * 1024;
-/// A message that broke this many fetches is stored header-only, and after this many it is set aside.
-const HEADER_ONLY_AFTER: u32 = 2;
-const ASIDE_AFTER: u32 = 4;
+/// A message whose failures weigh so much is stored header-only, and from this on it is set aside. See [`Fault`].
+const HEADER_ONLY_FROM: u32 = 6;
+const ASIDE_FROM: u32 = 10;
 const COMPRESSION: i32 = 3;
+
+/// Codes of refusals that say nothing about a message (RFC 5530).
+const PASSING: [&str; 6] = ["UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG", "THROTTLED", "OVERQUOTA"];
+
+/// What a failed batch says about its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Nothing: the server throttles, or the store is not there.
+    Elsewhere,
+    /// The connection was lost, perhaps over one of them.
+    Lost,
+    /// The server answered NO or BAD; the connection can still be used.
+    Refused,
+    /// What came could not be read or stored.
+    Broken,
+}
 
 /// A message's row and bytes.
 struct Fetched {
@@ -43,11 +62,23 @@ impl Connection<'_> {
         rows: Vec<FetchRow>,
         advance: impl Fn(&mut Cursor, i64),
     ) -> Result<Folder, Stop> {
-        for batch in self.batches(&folder, rows) {
+        let mut batches = VecDeque::from(self.batches(&folder, rows));
+        while let Some(batch) = batches.pop_front() {
+            let mut after = folder.clone();
             for row in &batch {
-                advance(&mut folder.cursor, i64::from(row.uid));
+                advance(&mut after.cursor, i64::from(row.uid));
             }
-            folder = self.fetch_batch(folder, batch).await?;
+            match self.fetch_batch(after, &batch).await {
+                Ok(done) => folder = done,
+                Err(stop) => {
+                    let fault = self.blame(&folder, &batch, &stop).await?;
+                    if fault != Fault::Refused || !self.session()?.is_usable() {
+                        return Err(stop);
+                    }
+                    // Now each alone, and the one that was alone with less.
+                    batch.into_iter().rev().for_each(|row| batches.push_front(vec![row]));
+                }
+            }
         }
         Ok(folder)
     }
@@ -79,73 +110,66 @@ impl Connection<'_> {
         self.shared.app.config.mail.max_message
     }
 
-    /// Fetches one batch and stores it with the cursor that stands behind it.
-    async fn fetch_batch(&mut self, folder: Folder, rows: Vec<FetchRow>) -> Result<Folder, Stop> {
-        let id = folder.id;
-        let uids: Vec<i64> = rows.iter().map(|row| i64::from(row.uid)).collect();
-        let tries = uids
-            .iter()
-            .filter_map(|uid| self.memory.fragile.get(&(id, *uid)))
-            .copied()
-            .max()
-            .unwrap_or(0);
-        if let ([uid], true) = (uids.as_slice(), tries >= ASIDE_AFTER) {
-            let reason = format!("{tries} tries to fetch or store it failed");
-            tracing::warn!(mailbox = %self.fence.mailbox, folder = %id, uid, "a message was set aside");
-            sync::set_aside(&self.shared.app, self.fence, folder.clone(), *uid, reason).await?;
-            return Ok(folder);
-        }
-        let done = self
-            .fetch_and_store(folder, rows, tries >= HEADER_ONLY_AFTER)
-            .await;
-        match &done {
-            Ok(_) => self
-                .memory
-                .fragile
-                .retain(|(of, uid), _| *of != id || !uids.contains(uid)),
-            Err(Stop::Mail(_) | Stop::Store(_)) => {
-                for uid in uids {
-                    *self.memory.fragile.entry((id, uid)).or_default() += 1;
-                }
+    /// Fetches one batch and stores it with the cursor that stands behind it. A message that failed before comes alone:
+    /// as it is, then header-only, and then it is set aside, so that it does not block its folder.
+    async fn fetch_batch(&mut self, folder: Folder, rows: &[FetchRow]) -> Result<Folder, Stop> {
+        let weight_of = |row: &FetchRow| self.memory.fragile.get(&(folder.id, i64::from(row.uid)));
+        let weight = rows.iter().filter_map(weight_of).copied().max().unwrap_or(0);
+        let done = match rows {
+            [row] if weight >= ASIDE_FROM => {
+                tracing::warn!(mailbox = %self.fence.mailbox, folder = %folder.id, uid = row.uid, "a message was set aside");
+                let reason = "neither it nor its header could be fetched and stored".to_owned();
+                sync::set_aside(&self.shared.app, self.fence, folder.clone(), i64::from(row.uid), reason).await?;
+                folder
             }
-            Err(Stop::Fenced | Stop::Cancelled | Stop::Again) => {}
+            _ => self.fetch_and_store(folder, rows, weight >= HEADER_ONLY_FROM).await?,
+        };
+        for row in rows {
+            self.memory.fragile.remove(&(done.id, i64::from(row.uid)));
         }
-        done
+        Ok(done)
+    }
+
+    /// Finds out whether a failure says something about the messages of the batch, and remembers it for each.
+    async fn blame(&mut self, folder: &Folder, batch: &[FetchRow], stop: &Stop) -> Result<Fault, Stop> {
+        let fault = match stop {
+            Stop::Mail(imap::Error::No { answer, .. } | imap::Error::Bad { answer, .. }) => {
+                let passing = answer.code.as_deref().is_some_and(|code| PASSING.contains(&code));
+                if passing { Fault::Elsewhere } else { Fault::Refused }
+            }
+            Stop::Mail(imap::Error::Protocol(_)) => Fault::Broken,
+            Stop::Mail(_) => Fault::Lost,
+            Stop::Store(Error::Unavailable(_)) => Fault::Elsewhere,
+            // A store that takes another write refuses this one for what it holds.
+            Stop::Store(_) => match sync::save_folder(&self.shared.app, self.fence, folder.clone()).await {
+                Ok(()) => Fault::Broken,
+                Err(Halt::Fenced) => return Err(Stop::Fenced),
+                Err(Halt::Failed(_)) => Fault::Elsewhere,
+            },
+            Stop::Fenced | Stop::Cancelled | Stop::Again => Fault::Elsewhere,
+        };
+        let weight = match fault {
+            Fault::Elsewhere => return Ok(fault),
+            Fault::Lost => 1,
+            Fault::Refused | Fault::Broken => 3,
+        };
+        for row in batch {
+            *self.memory.fragile.entry((folder.id, i64::from(row.uid))).or_default() += weight;
+        }
+        Ok(fault)
     }
 
     async fn fetch_and_store(
         &mut self,
         folder: Folder,
-        rows: Vec<FetchRow>,
+        rows: &[FetchRow],
         header_only: bool,
     ) -> Result<Folder, Stop> {
-        let bytes: u64 = rows
-            .iter()
-            .map(|row| row.size.unwrap_or_default().min(self.max_message()))
-            .sum();
-        let kib = u32::try_from(bytes / 1024 + 1)
-            .unwrap_or(u32::MAX)
-            .min(super::BUDGET);
+        let bytes: u64 = rows.iter().map(|row| row.size.unwrap_or_default().min(self.max_message())).sum();
+        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(super::BUDGET);
         let budget = self.shared.budget.clone();
         let held = budget.acquire_many_owned(kib).await.map_err(Error::internal)?;
-        let fetched = self.bodies(&rows, header_only).await?;
-        let tenant = self.fence.tenant;
-        let prepare = move || {
-            fetched
-                .into_iter()
-                .map(prepare)
-                .collect::<Result<Vec<_>, Error>>()
-        };
-        let prepared = tokio::task::spawn_blocking(prepare)
-            .await
-            .map_err(Error::internal)??;
-        let mut arrivals = Vec::with_capacity(prepared.len());
-        for (arrival, blob) in prepared {
-            if let Some(bytes) = blob {
-                self.shared.app.blobs.put(tenant, &arrival.sha256, bytes).await?;
-            }
-            arrivals.push(arrival);
-        }
+        let arrivals = self.arrivals(rows, header_only).await?;
         let progress = self.progress.as_mut().map(|progress| {
             progress.done += i64::try_from(arrivals.len()).unwrap_or_default();
             progress.total = progress.total.max(progress.done);
@@ -156,37 +180,28 @@ impl Connection<'_> {
         stored.map_err(|halt: Halt| halt.into())
     }
 
-    /// Reads the bytes of these messages. One that the server no longer has is left out, which the tagged OK proves; one
-    /// that is too large, or that has no bytes, comes with its header alone.
-    async fn bodies(&mut self, rows: &[FetchRow], header_only: bool) -> Result<Vec<Fetched>, Stop> {
+    /// Reads these messages, each made ready while the next one waits, so that not all bytes are held at once. One that the
+    /// server no longer has is left out, which the tagged OK proves; one that is too large, or that has no bytes, comes with
+    /// its header alone.
+    async fn arrivals(&mut self, rows: &[FetchRow], header_only: bool) -> Result<Vec<Arrival>, Stop> {
+        let (shared, tenant) = (self.shared, self.fence.tenant);
         let max_bytes = self.max_message();
-        let limits = BodyLimits {
-            max_bytes,
-            memory_bytes: max_bytes,
-            spool_dir: None,
-        };
+        let limits = BodyLimits { max_bytes, memory_bytes: max_bytes, spool_dir: None };
         let items = self.items;
         let (mut whole, mut headers) = (UidSet::new(), UidSet::new());
         for row in rows {
             let large = row.size.is_some_and(|size| size > max_bytes);
-            if header_only || large {
-                headers.insert(row.uid)
-            } else {
-                whole.insert(row.uid)
-            }
+            if header_only || large { headers.insert(row.uid) } else { whole.insert(row.uid) }
         }
-        let mut fetched = Vec::with_capacity(rows.len());
+        let mut arrivals = Vec::with_capacity(rows.len());
         if !whole.is_empty() {
             let mut fetch = self.session()?.fetch_bodies(&whole, items, limits);
             while let Some(message) = fetch.next().await? {
                 match message.body {
                     Body::Stored(body) => {
                         let bytes = body.into_bytes().await.map_err(Error::internal)?;
-                        fetched.push(Fetched {
-                            row: message.row,
-                            bytes,
-                            truncated: false,
-                        });
+                        let fetched = Fetched { row: message.row, bytes, truncated: false };
+                        arrivals.push(ready(shared, tenant, fetched).await?);
                     }
                     Body::TooLarge { .. } | Body::Missing => headers.insert(message.row.uid),
                 }
@@ -195,15 +210,23 @@ impl Connection<'_> {
         if !headers.is_empty() {
             for mut row in self.session()?.fetch_headers(&headers, items, HEADER).await? {
                 let bytes = row.header.take().unwrap_or_default();
-                fetched.push(Fetched {
-                    row,
-                    bytes,
-                    truncated: true,
-                });
+                arrivals.push(ready(shared, tenant, Fetched { row, bytes, truncated: true }).await?);
             }
         }
-        Ok(fetched)
+        Ok(arrivals)
     }
+}
+
+/// Parses a message aside, and puts the bytes of a large one into the object store, before there is a row that names them.
+async fn ready(shared: &Shared, tenant: TenantId, fetched: Fetched) -> Result<Arrival, Stop> {
+    let (arrival, blob) = tokio::task::spawn_blocking(move || prepare(fetched)).await.map_err(Error::internal)??;
+    if let Some(bytes) = blob
+        && let Err(error) = shared.app.blobs.put(tenant, &arrival.sha256, bytes).await
+    {
+        tracing::error!(error = &error as &dyn std::error::Error, "a message could not be put into the object store");
+        return Err(Stop::Store(Error::Unavailable("The object store cannot be reached.")));
+    }
+    Ok(arrival)
 }
 
 /// Parses and compresses a message; a large one's bytes are handed back for the object store.

@@ -31,6 +31,12 @@ const GLANCE: Duration = Duration::from_secs(5);
 /// Where the server has no IDLE: the shortest time between two passes, and how much longer it may get by chance.
 const POLL: Duration = Duration::from_secs(60);
 const POLL_JITTER: Duration = Duration::from_secs(240);
+/// How long DONE may take when the connection is to be closed.
+const FAREWELL: Duration = Duration::from_millis(400);
+/// How many passes in a row a server's hints can ask for before IDLE is begun all the same.
+const HINTED: u32 = 3;
+/// An account has at most this many folders that are synced.
+const MAX_FOLDERS: usize = 2_000;
 
 /// A connection and what it works with.
 pub(super) struct Connection<'c> {
@@ -100,10 +106,16 @@ impl<'c> Connection<'c> {
             .await
             .ok_or(Stop::Cancelled)??;
         let mut others = Instant::now() + OTHERS;
+        let mut hinted = 0;
         loop {
-            let event = self.wait(others).await?;
-            if event == IdleEvent::Cancelled {
-                return Err(Stop::Cancelled);
+            // What was told during the pass is not told again by IDLE.
+            let told = self.session()?.take_pending().has_changes();
+            hinted = if told { hinted + 1 } else { 0 };
+            if hinted == 0 || hinted > HINTED {
+                hinted = 0;
+                if self.wait(others).await? == IdleEvent::Cancelled {
+                    return Err(Stop::Cancelled);
+                }
             }
             let look = Instant::now() >= others;
             switch
@@ -126,6 +138,12 @@ impl<'c> Connection<'c> {
             total += i64::from(self.pass(at).await?);
         }
         self.backfill(total).await?;
+        for folder in &self.folders {
+            // A process that ended just before it had dropped an earlier generation left it behind.
+            self.end_generations(folder).await?;
+        }
+        sync::save_progress(&self.shared.app, self.fence, None).await?;
+        self.pass_inbox().await?;
         sync::report(&self.shared.app, self.fence, Report::of(Signal::CaughtUp)).await?;
         self.synced().await
     }
@@ -140,11 +158,21 @@ impl<'c> Connection<'c> {
                 }
             }
         }
+        self.backfill(0).await?;
+        self.pass_inbox().await?;
+        self.synced().await
+    }
+
+    /// The last pass before IDLE, which listens to the folder that is open.
+    async fn pass_inbox(&mut self) -> Result<(), Stop> {
         if let Some(inbox) = self.inbox() {
             self.pass(inbox).await?;
         }
-        self.backfill(0).await?;
-        self.synced().await
+        // A generation that has just begun.
+        if self.backfill(0).await? && let Some(inbox) = self.inbox() {
+            self.pass(inbox).await?;
+        }
+        Ok(())
     }
 
     async fn synced(&mut self) -> Result<(), Stop> {
@@ -155,7 +183,7 @@ impl<'c> Connection<'c> {
     async fn list(&mut self, first: bool) -> Result<(), Stop> {
         let listed = self.session()?.list().await?;
         let mut entries = Vec::with_capacity(listed.len());
-        for entry in listed.into_iter().filter(|entry| entry.selectable) {
+        for entry in listed.into_iter().filter(|entry| entry.selectable).take(MAX_FOLDERS) {
             let known = self
                 .folders
                 .iter()
@@ -182,18 +210,8 @@ impl<'c> Connection<'c> {
     /// Passes over one folder; answers how many messages the server has in it. A folder that cannot be opened is passed
     /// over: the others must not wait for it.
     async fn pass(&mut self, at: usize) -> Result<u32, Stop> {
-        let Some(folder) = self.folders.get(at).cloned() else {
-            return Ok(0);
-        };
-        let id = folder.id;
-        let (folder, exists) = match self.pass_over(folder).await {
-            Ok(done) => done,
-            Err(Stop::Mail(crate::mail::imap::Error::No { .. })) => {
-                tracing::info!(mailbox = %self.fence.mailbox, folder = %id, "a folder could not be opened");
-                return Ok(0);
-            }
-            Err(stop) => return Err(stop),
-        };
+        let Some(folder) = self.folders.get(at).cloned() else { return Ok(0) };
+        let Some((folder, exists)) = self.pass_over(folder).await? else { return Ok(0) };
         if let Some(place) = self.folders.get_mut(at) {
             *place = folder;
         }
@@ -214,9 +232,11 @@ impl<'c> Connection<'c> {
     }
 
     /// Reads what the backfill has not reached, newest first, one slice of a folder at a time; INBOX's new mail goes before.
-    async fn backfill(&mut self, total: i64) -> Result<(), Stop> {
-        if self.folders.iter().all(|folder| folder.cursor.is_backfilled()) {
-            return Ok(());
+    /// Answers whether there was anything to do.
+    async fn backfill(&mut self, total: i64) -> Result<bool, Stop> {
+        let waits = |folder: &Folder| folder.cursor.uid_validity != 0 && !folder.cursor.is_backfilled();
+        if !self.folders.iter().any(waits) {
+            return Ok(false);
         }
         let done = self.folders.iter().map(|folder| folder.message_count).sum();
         self.progress = Some(SyncProgress {
@@ -230,7 +250,7 @@ impl<'c> Connection<'c> {
                 let Some(mut folder) = self.folders.get(at).cloned() else {
                     break;
                 };
-                if folder.cursor.uid_validity == 0 || folder.cursor.is_backfilled() {
+                if !waits(&folder) {
                     break;
                 }
                 if let Some(progress) = &mut self.progress {
@@ -251,7 +271,8 @@ impl<'c> Connection<'c> {
             }
         }
         self.progress = None;
-        Ok(sync::save_progress(&self.shared.app, self.fence, None).await?)
+        sync::save_progress(&self.shared.app, self.fence, None).await?;
+        Ok(true)
     }
 
     /// Waits until INBOX changes, until it is time for the other folders, or until the connection is to be closed.
@@ -280,7 +301,10 @@ impl<'c> Connection<'c> {
             }
         };
         let event = idle.wait(max, self.switch.cancelled()).await?;
-        self.session = Some(idle.done().await?);
+        let deadline = if event == IdleEvent::Cancelled { FAREWELL } else { IDLE };
+        if let Ok(done) = tokio::time::timeout(deadline, idle.done()).await {
+            self.session = Some(done?);
+        }
         Ok(event)
     }
 }

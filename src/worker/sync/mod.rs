@@ -9,6 +9,7 @@ mod live;
 mod run;
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,12 +17,13 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     model::{Result, lease::Lease},
-    service::{App, leases},
+    service::{App, leases, sync},
 };
 
 /// How often leases that ran out are looked for when nobody woke the supervisor.
@@ -30,6 +32,8 @@ const CLAIM: Duration = Duration::from_secs(2);
 const RENEW: Duration = Duration::from_secs(10);
 /// Without a renewal for this long, another node may soon own the mailboxes: the connections are dropped.
 const LOST: Duration = Duration::from_secs(20);
+/// How often a lease is tried to be given back while the store does not answer.
+const RELEASE: Duration = Duration::from_secs(1);
 /// Message bytes that all mailboxes together hold in memory, in KiB.
 const BUDGET: u32 = 128 * 1024;
 
@@ -72,7 +76,7 @@ impl Supervisor {
         let mut renewed = Instant::now();
         let mut renewal = tokio::time::interval(RENEW);
         while !stop.is_cancelled() {
-            match self.claim(own, &connections).await {
+            match self.claim(own, &connections, &stop).await {
                 Ok(()) => own = false,
                 Err(error) => {
                     tracing::error!(
@@ -103,14 +107,14 @@ impl Supervisor {
     }
 
     /// Claims what is free and starts its tasks.
-    async fn claim(&self, own: bool, connections: &CancellationToken) -> Result<()> {
+    async fn claim(&self, own: bool, connections: &CancellationToken, stop: &CancellationToken) -> Result<()> {
         loop {
             let claimed = leases::claim(&self.shared.app, &self.node, own).await?;
             if claimed.is_empty() {
                 return Ok(());
             }
             for lease in claimed {
-                self.start(lease, connections.child_token());
+                self.start(lease, connections.child_token(), stop.clone());
             }
             if own {
                 return Ok(());
@@ -118,13 +122,28 @@ impl Supervisor {
         }
     }
 
-    fn start(&self, lease: Lease, switch: CancellationToken) {
+    fn start(&self, lease: Lease, switch: CancellationToken, stop: CancellationToken) {
         let id = self.runs.fetch_add(1, Ordering::Relaxed);
         let shared = self.shared.clone();
         shared.app.signals.register(lease.mailbox, id, switch.clone());
         self.tasks.spawn(async move {
-            run::sync(&shared, lease, &switch).await;
+            let ended = AssertUnwindSafe(run::sync(&shared, lease, &switch)).catch_unwind().await;
+            if ended.is_err() {
+                tracing::error!(mailbox = %lease.mailbox, "the sync of a mailbox panicked and is begun again");
+            }
             shared.app.signals.unregister(lease.mailbox, id);
+            release(&shared.app, lease, &stop).await;
         });
+    }
+}
+
+/// Gives a lease back. This node renews all that it holds, so one that were kept without a task would never be free: it
+/// is tried until the store answers, or the process stops and renews no more.
+async fn release(app: &App, lease: Lease, stop: &CancellationToken) {
+    while let Err(error) = sync::release(app, lease).await {
+        tracing::warn!(mailbox = %lease.mailbox, error = &error as &dyn std::error::Error, "a lease was not released");
+        if stop.run_until_cancelled(tokio::time::sleep(RELEASE)).await.is_none() {
+            break;
+        }
     }
 }

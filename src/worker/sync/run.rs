@@ -1,9 +1,13 @@
 //! One mailbox's task: dial, log in, catch up, idle; and what to do about each failure.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     Shared,
@@ -21,8 +25,8 @@ use crate::{
 
 /// After this many refusals in a row the credentials are taken for wrong.
 const REFUSALS: u32 = 2;
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_millis(900);
+/// How long a goodbye may take; with the end of IDLE before it, a connection is closed within a second.
+const GOODBYE: Duration = Duration::from_millis(400);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +61,11 @@ impl From<Halt> for Stop {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// A folder that lost most of its messages, and must be seen so twice before it is believed.
-    pub(super) suspect: Option<uuid::Uuid>,
-    /// Messages whose fetch broke the connection: `(folder, UID)` and how often.
-    pub(super) fragile: std::collections::HashMap<(uuid::Uuid, i64), u32>,
+    pub(super) suspect: Option<Uuid>,
+    /// Messages whose fetch or storing failed: `(folder, UID)` and how grave that was.
+    pub(super) fragile: HashMap<(Uuid, i64), u32>,
+    /// Folders of which QRESYNC has more to tell than is kept: they are asked in windows.
+    pub(super) plain: HashSet<Uuid>,
 }
 
 /// Syncs a mailbox until its lease is lost or `switch` is pulled.
@@ -89,9 +95,6 @@ pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationTok
         {
             break;
         }
-    }
-    if let Err(error) = sync::release(&shared.app, lease).await {
-        tracing::warn!(mailbox = %lease.mailbox, error = &error as &dyn std::error::Error, "a lease was not released");
     }
 }
 

@@ -1,6 +1,6 @@
 //! A gateway of the test's own: in this process, on SQLite in a temporary folder or on PostgreSQL, with its workers.
 
-use std::{future::Future, net::IpAddr, path::Path, time::Duration};
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use clap::Parser;
 use postroom::{
@@ -63,7 +63,9 @@ pub(crate) struct Gateway {
     database: Option<Database>,
 }
 
+// What a test adds comes last, and wins.
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Line {
     #[command(flatten)]
     settings: Settings,

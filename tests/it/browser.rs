@@ -1,0 +1,30 @@
+//! Swagger UI in a real browser: the way that a developer meets the API.
+
+use crate::{
+    sandbox,
+    support::{
+        gateway::{Backend, Gateway},
+        tooling::Tooling,
+    },
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_developer_authorises_and_tries_it_out() {
+    let (_sandbox, port, _stop) = sandbox::serve().await;
+    let gateway = Gateway::start(Backend::Sqlite).await;
+    let tenant = gateway.tenant("Acme").await;
+    let mailbox = gateway.connect(&tenant, sandbox::login(port)).await;
+    gateway
+        .wait_for(&tenant, mailbox.id, "connected", sandbox::connected)
+        .await;
+
+    let mut tooling = Tooling::new("browser", "tests/browser");
+    let pictures = tooling.folder().to_path_buf();
+    tooling
+        .set("BASE_URL", &gateway.url)
+        .set("API_KEY", &tenant.key)
+        .set("SCREENSHOTS", pictures);
+    let said = tokio::task::spawn_blocking(move || tooling.run("node", &["swagger.mjs"])).await;
+    assert_eq!(said.unwrap(), "swagger: 200\n");
+    gateway.stop().await;
+}

@@ -1,0 +1,100 @@
+//! Clients generated from the committed document, checked by their languages' strictest rules, against a live gateway.
+//!
+//! What they do is in `openapi/smoke/LANGUAGE`: wait for the mailbox, page through its messages, read a thread, bind the
+//! mailbox to an agent, and meet a 404 as a typed error.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::{
+    sandbox,
+    support::{
+        gateway::{Backend, Gateway, Tenant},
+        tooling::Tooling,
+    },
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python() {
+    with_mailbox("python", |tooling| {
+        let path = document();
+        let said = tooling.run(
+            "openapi-python-client",
+            &[
+                "generate",
+                "--path",
+                path.to_str().unwrap(),
+                "--config",
+                "generator.yaml",
+                "--meta",
+                "none",
+                "--output-path",
+                "postroom_client",
+                "--overwrite",
+            ],
+        );
+        // It leaves out what it does not understand, with a warning and a good exit code.
+        assert_eq!(said.trim(), "Generating postroom_client");
+        assert_eq!(python_operations(tooling.folder()), operations());
+        tooling.run("mypy", &["--strict", "flow.py", "postroom_client"]);
+        let said = tooling.run("python", &["flow.py"]);
+        assert_eq!(said, "python: 92 messages\n");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typescript() {
+    with_mailbox("typescript", |tooling| {
+        let path = document();
+        tooling.run("openapi-typescript", &[path.to_str().unwrap(), "-o", "schema.ts"]);
+        tooling.run("tsc", &["-p", "."]);
+        let said = tooling.run("node", &["flow.ts"]);
+        assert_eq!(said, "typescript: 92 messages\n");
+    })
+    .await;
+}
+
+/// Runs what `work` does in the folder of the test's language, with a gateway that has the sandbox's mailbox.
+async fn with_mailbox(language: &str, work: impl FnOnce(&Tooling) + Send + 'static) {
+    let (_sandbox, port, _stop) = sandbox::serve().await;
+    let gateway = Gateway::start(Backend::Sqlite).await;
+    let tenant = gateway.tenant("Acme").await;
+    gateway.connect(&tenant, sandbox::login(port)).await;
+    let tooling = tooling(language, &gateway, &tenant);
+    tokio::task::spawn_blocking(move || work(&tooling)).await.unwrap();
+    gateway.stop().await;
+}
+
+fn tooling(language: &str, gateway: &Gateway, tenant: &Tenant) -> Tooling {
+    let mut tooling = Tooling::new(language, &format!("openapi/smoke/{language}"));
+    tooling.set("BASE_URL", &gateway.url).set("API_KEY", &tenant.key);
+    tooling
+}
+
+fn document() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/postroom.yaml")
+}
+
+/// How many operations the document has.
+fn operations() -> usize {
+    let text = std::fs::read_to_string(document()).unwrap();
+    let document: Value = serde_yaml_ng::from_str(&text).unwrap();
+    let items = document["paths"].as_object().unwrap().values();
+    items
+        .flat_map(|item| item.as_object().unwrap().values())
+        .filter(|operation| operation.get("operationId").is_some())
+        .count()
+}
+
+/// How many operations the Python client has: each is a file of its own in the folder of its tag.
+fn python_operations(folder: &Path) -> usize {
+    let tags = std::fs::read_dir(folder.join("postroom_client/api")).unwrap();
+    tags.map(|tag| tag.unwrap().path())
+        .filter(|path| path.is_dir())
+        .flat_map(|tag| std::fs::read_dir(tag).unwrap())
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".py") && name != "__init__.py")
+        .count()
+}

@@ -1,0 +1,202 @@
+//! Real messages, and some made to hurt, on their way from a mail server through the sync to every answer of the API.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+use jsonschema::Validator;
+use postroom::api;
+use reqwest::header;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    dovecot_sync::World,
+    sandbox::connected,
+    support::gateway::{Backend, both},
+};
+
+mod on {
+    use super::both;
+    both!(dovecot_serves_real_messages_and_none_is_lost);
+}
+
+/// How many messages come with the source of the parsing library.
+const REAL: usize = 107;
+
+/// The messages beside the library's source, wherever cargo keeps it.
+fn real_messages() -> Vec<Vec<u8>> {
+    let home = std::env::var_os("CARGO_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").expect("HOME is not set")).join(".cargo"),
+        PathBuf::from,
+    );
+    let registries = std::fs::read_dir(home.join("registry/src")).expect("cargo keeps no sources");
+    let is_parser = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("mail-parser-0.11.");
+    let source = registries
+        .flat_map(|registry| std::fs::read_dir(registry.unwrap().path()).unwrap())
+        .map(|package| package.unwrap().path())
+        .find(is_parser)
+        .expect("the library's source is not there");
+    let mut messages = Vec::new();
+    collect(&source.join("resources/eml"), &mut messages);
+    messages
+}
+
+fn collect(folder: &Path, messages: &mut Vec<Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, messages);
+        } else if path.extension().is_some_and(|extension| extension == "eml") {
+            messages.push(carried(&std::fs::read(&path).unwrap()));
+        }
+    }
+}
+
+/// As IMAP carries it: lines end with CRLF, and there is no NUL.
+fn carried(raw: &[u8]) -> Vec<u8> {
+    let lines = raw.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut raw = lines.collect::<Vec<_>>().join(&b"\r\n"[..]);
+    raw.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+    raw
+}
+
+/// Messages that a database or an index could stumble over.
+fn hostile_messages() -> Vec<Vec<u8>> {
+    let long = "x".repeat(5_000);
+    // Encoded NULs: AABh is two of them and an `a`.
+    let nuls = "Subject: =?utf-8?B?AABh?=\r\nFrom: =?utf-8?B?AABh?= <\"a\"@example.net>\r\n\
+        Message-ID: <nul@example.net>\r\nContent-Type: text/plain; charset=utf-8; name*=utf-8''%00a\r\n\
+        Content-Disposition: attachment; filename*=utf-8''%00%00a.txt\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\nAABhAABhAABh\r\n";
+    let body = "Subject: a body of NULs\r\nFrom: a@example.net\r\nContent-Type: text/html; charset=utf-16\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\nAABhAABhAABh\r\n";
+    let parts = "Content-Type: text/plain\r\n\r\npart\r\n--b\r\n".repeat(300);
+    vec![
+        nuls.into(),
+        body.into(),
+        format!("From: <{long}@example.net>\r\nTo: {long} <{long}@{long}>\r\nMessage-ID: <{long}@x>\r\n\r\n1\r\n").into(),
+        format!("Subject: {}\r\nReferences: {}\r\n\r\n2\r\n", long.repeat(20), "<a@b> <c@d> ".repeat(500)).into(),
+        format!("Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{parts}").into(),
+        "Subject: dates\r\nDate: Mon, 99 Foo 99999 99:99:99 +9999\r\n\r\n3\r\n".into(),
+        "Subject: far away\r\nDate: Fri, 31 Dec 9999 23:59:59 +0000\r\n\r\n4\r\n".into(),
+        "Subject: long ago\r\nDate: Mon, 1 Jan 0001 00:00:00 +0000\r\n\r\n5\r\n".into(),
+        "\r\n\r\n".into(),
+        b"Subject: raw \xff\xfe bytes\r\nFrom: \xe4\xf6 <\xfc@example.net>\r\n\r\n\xff\xfe\xfd\r\n".to_vec(),
+    ]
+}
+
+/// Checks answers against the schema that the document gives for an operation's 200.
+fn schema(document: &api::docs::Document, path: &str) -> Validator {
+    let document = document.value();
+    let answer = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+    let mut whole = answer.as_object().unwrap_or_else(|| panic!("{path} has no schema")).clone();
+    whole.insert("components".to_owned(), document["components"].clone());
+    let options = jsonschema::draft202012::options().should_validate_formats(true);
+    options.build(&Value::Object(whole)).unwrap()
+}
+
+fn assert_valid(validator: &Validator, value: &Value, what: &str) {
+    let errors: Vec<String> =
+        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path)).collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}\n{value:#}");
+}
+
+struct Schemas {
+    message: Validator,
+    thread: Validator,
+    attachment: Validator,
+    plannr: Validator,
+}
+
+impl Schemas {
+    fn load() -> Self {
+        let documents = api::documents().unwrap();
+        Self {
+            message: schema(&documents.unified, "/v1/messages/{message_id}"),
+            thread: schema(&documents.unified, "/v1/threads/{thread_id}"),
+            attachment: schema(&documents.unified, "/v1/attachments/{attachment_id}"),
+            plannr: schema(&documents.plannr, "/api/v1/mailboxes/message/{uuid}"),
+        }
+    }
+}
+
+async fn dovecot_serves_real_messages_and_none_is_lost(backend: Backend) {
+    let mut world = World::start(backend).await;
+    let real = real_messages();
+    assert_eq!(real.len(), REAL);
+    let mut appended = HashSet::new();
+    for raw in real.into_iter().chain(hostile_messages()) {
+        world.append("INBOX", &[], &raw).await;
+        appended.insert(raw);
+    }
+    let mailbox = world.connect().await;
+    let ready = |mailbox: &_| connected(mailbox);
+    let count = world.gateway.wait_for(&world.tenant, mailbox.id, "connected", ready).await;
+    assert_eq!(usize::try_from(count).unwrap(), appended.len());
+
+    let listed = world.messages().await;
+    let raws = world.raws(&listed).await;
+    for (message, raw) in listed.iter().zip(&raws) {
+        assert_eq!(message["truncated"], false, "{message:#}");
+        assert!(appended.remove(raw), "not what was appended: {message:#}");
+    }
+    assert!(appended.is_empty(), "{} messages were lost", appended.len());
+
+    let schemas = Schemas::load();
+    let mut attachments = 0;
+    for message in &listed {
+        attachments += check(&world, &schemas, message).await;
+    }
+    assert!(attachments > 100, "only {attachments} attachments were found");
+    world.gateway.stop().await;
+}
+
+/// Asks for all that there is of a message; answers how many attachments it has.
+async fn check(world: &World, schemas: &Schemas, listed: &Value) -> usize {
+    let text = |field: &str| listed[field].as_str().unwrap();
+    let id = text("id");
+    let key = &world.tenant.key;
+    let message = world.gateway.get(key, &format!("/v1/messages/{id}")).await;
+    assert_valid(&schemas.message, &message, "a message");
+    let thread = world.gateway.get(key, &format!("/v1/threads/{}", text("thread_id"))).await;
+    assert_valid(&schemas.thread, &thread, "a thread");
+    let has = |message: &Value| message["id"] == id;
+    assert!(thread["messages"].as_array().unwrap().iter().any(has), "{thread:#}");
+    let plannr = world.gateway.get(key, &format!("/api/v1/mailboxes/message/{id}")).await;
+    assert_valid(&schemas.plannr, &plannr, "a Plannr message");
+    let attachments = message["attachments"].as_array().unwrap();
+    for attachment in attachments {
+        let path = format!("/v1/attachments/{}", attachment["id"].as_str().unwrap());
+        let alone = world.gateway.get(key, &path).await;
+        assert_valid(&schemas.attachment, &alone, "an attachment");
+        assert_eq!(&alone, attachment);
+        check_content(world, &path, attachment).await;
+    }
+    attachments.len()
+}
+
+/// The content has its size and hash, whole and in a range.
+async fn check_content(world: &World, path: &str, attachment: &Value) {
+    let ask = |range: Option<String>| {
+        let url = format!("{}{path}/content", world.gateway.url);
+        let mut request = world.gateway.http.get(url).header("x-api-key", &world.tenant.key);
+        if let Some(range) = range {
+            request = request.header(header::RANGE, range);
+        }
+        async move {
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.bytes().await.unwrap())
+        }
+    };
+    let (status, whole) = ask(None).await;
+    assert_eq!((status, json!(whole.len())), (200, attachment["size"].clone()), "{attachment:#}");
+    let hex: String = Sha256::digest(&whole).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(attachment["sha256"], hex, "{attachment:#}");
+    if whole.len() > 2 {
+        let (from, to) = (whole.len() / 2, whole.len() - 2);
+        let (status, part) = ask(Some(format!("bytes={from}-{to}"))).await;
+        assert_eq!((status, &part[..]), (206, &whole[from..=to]), "{attachment:#}");
+    }
+}

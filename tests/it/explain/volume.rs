@@ -1,0 +1,45 @@
+//! Rows enough that PostgreSQL, which plans by the size of its tables, chooses as it would in earnest.
+
+use crate::fixture::Fixture;
+
+/// Copies of one row of a table, `i` counting them: the table, how many, and what is another value in each.
+const COPIES: &[(&str, u32, &str)] = &[
+    ("members", 2_000, "'id', md5(i::text)::uuid, 'email_key', i"),
+    ("api_keys", 2_000, "'id', md5(i::text)::uuid, 'lookup', i"),
+    ("agents", 2_000, "'id', md5(i::text)::uuid"),
+    ("agent_revisions", 2_000, "'id', md5(i::text)::uuid, 'number', i + 9"),
+    ("mailboxes", 2_000, "'id', md5(i::text)::uuid, 'address_key', i"),
+    ("mailbox_leases", 2_000, "'mailbox_id', md5(i::text)::uuid, 'owner', i, 'until', now() + make_interval(secs => i)"),
+    ("mailbox_credentials", 2_000, "'mailbox_id', md5(i::text)::uuid"),
+    ("folders", 2_000, "'id', md5(i::text)::uuid, 'mailbox_id', md5(i::text)::uuid, 'raw_name', '\\x' || md5(i::text)"),
+    ("threads", 20_000, "'id', md5(i::text)::uuid, 'last_message_at', now() + make_interval(secs => i)"),
+    ("thread_refs", 20_000, "'ref_hash', '\\x' || md5(i::text), 'thread_id', md5(i::text)::uuid"),
+    (
+        "messages",
+        20_000,
+        "'id', md5(i::text)::uuid, 'thread_id', md5(i::text)::uuid, 'dedupe_key', '\\x' || md5(i::text), \
+         'message_id', i, 'received_at', now() + make_interval(secs => i)",
+    ),
+    ("message_bodies", 20_000, "'message_id', md5(i::text)::uuid"),
+    ("message_raws", 20_000, "'message_id', md5(i::text)::uuid"),
+    ("message_addresses", 20_000, "'message_id', md5(i::text)::uuid, 'address_key', i"),
+    ("attachments", 20_000, "'id', md5(i::text)::uuid, 'message_id', md5(i::text)::uuid"),
+    ("placements", 20_000, "'uid', i + 100, 'message_id', md5(i::text)::uuid"),
+    ("search_queue", 20_000, "'message_id', md5(i::text)::uuid, 'queued_at', now() + make_interval(secs => i)"),
+];
+
+/// Fills every table of one tenant, and has the database count.
+pub(super) async fn fill(fixture: &Fixture) {
+    fixture.fill("volume").await;
+    for (table, count, values) in COPIES {
+        let copies = format!(
+            "INSERT INTO {table} SELECT copy.* FROM (SELECT * FROM {table} LIMIT 1) one, \
+             generate_series(1, {count}) i, LATERAL jsonb_populate_record(one::{table}, jsonb_build_object({values})) copy"
+        );
+        fixture.rows(&copies).await;
+    }
+    let documents = "INSERT INTO search_documents SELECT tenant_id, id, to_tsvector('simple', message_id) \
+                     FROM messages ON CONFLICT DO NOTHING";
+    fixture.rows(documents).await;
+    fixture.rows("ANALYZE").await;
+}

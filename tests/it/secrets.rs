@@ -1,0 +1,167 @@
+//! Secrets: no password and no key is in the database, in the log at its most talkative, or in an answer.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use postroom::{
+    model::clock::Clock,
+    sandbox::{Account, Sandbox, story},
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::{
+    sandbox::connected,
+    support::gateway::{Backend, Gateway, both},
+};
+
+mod on {
+    use super::both;
+    both!(secrets_stay_secret);
+}
+
+/// What the process logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Logs everything of every crate, from now on and once for the process.
+fn log() -> Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    let log = LOG.get_or_init(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        subscriber.finish().try_init().unwrap();
+        log
+    });
+    log.clone()
+}
+
+fn contains(bytes: &[u8], secret: &str) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+}
+
+/// A sandbox with one account, and its port.
+async fn sandbox(password: &str) -> (CancellationToken, u16) {
+    let sandbox = Sandbox::new(Clock::system());
+    sandbox.add_account(Account { username: story::ADDRESS.to_owned(), password: password.to_owned().into() });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stop = CancellationToken::new();
+    tokio::spawn(sandbox.serve(listener, None, stop.clone()));
+    (stop, port)
+}
+
+/// Everything in the database, as its file has it or as its tables print it.
+async fn stored(gateway: &Gateway, backend: Backend, url: Option<&str>) -> Vec<u8> {
+    let mut all = Vec::new();
+    if backend == Backend::Sqlite {
+        let folder = &gateway.app.config.storage.data_dir;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() && path.to_string_lossy().contains(".sqlite") {
+                all.extend(std::fs::read(path).unwrap());
+            }
+        }
+        return all;
+    }
+    let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+    for row in crate::fixture::postgres(url.unwrap(), tables).await.unwrap() {
+        let text = format!("SELECT t::text FROM \"{}\" t", row[0]);
+        for row in crate::fixture::postgres(url.unwrap(), &text).await.unwrap() {
+            all.extend(row[0].as_bytes());
+        }
+    }
+    all
+}
+
+async fn secrets_stay_secret(backend: Backend) {
+    let log = log();
+    let unique = |word: &str| format!("{word}-{}", uuid::Uuid::new_v4().simple());
+    let (password, wrong, later) = (unique("right"), unique("wrong"), unique("later"));
+    let (_stop, port) = sandbox(&password).await;
+    let gateway = Gateway::start(backend).await;
+    let tenant = gateway.tenant("Acme").await;
+    let server = |password: &str| {
+        json!({"host": "127.0.0.1", "port": port, "security": "none", "username": story::ADDRESS, "password": password})
+    };
+    let mut answers = Vec::new();
+    let mut call = async |method: &str, path: &str, body: serde_json::Value| {
+        let body = Some(body).filter(|body| !body.is_null());
+        let (status, json) = gateway.call(method, &tenant.key, path, body).await;
+        answers.push(json.to_string());
+        (status, json)
+    };
+    // Refused: by the mail server, by its port, and by the check of the request.
+    let create = |imap: serde_json::Value| json!({"address": story::ADDRESS, "imap": imap});
+    let (status, _) = call("POST", "/v1/mailboxes", create(server(&wrong))).await;
+    assert!((400..500).contains(&status), "a wrong password is refused: {status}");
+    let mut unreachable = server(&password);
+    unreachable["port"] = json!(1);
+    assert!(call("POST", "/v1/mailboxes", create(unreachable)).await.0 >= 400);
+    let mut unknown = server(&password);
+    unknown["secret"] = json!(password);
+    assert!(call("POST", "/v1/mailboxes", create(unknown)).await.0 >= 400);
+    let mut shape = server(&password);
+    shape["password"] = json!([password]);
+    assert!(call("POST", "/v1/mailboxes", create(shape)).await.0 >= 400);
+    // Connected, read, changed to a password that does not work, and deleted.
+    let (status, mailbox) = call("POST", "/v1/mailboxes", create(server(&password))).await;
+    assert_eq!(status, 201, "{mailbox}");
+    let id: uuid::Uuid = mailbox["id"].as_str().unwrap().parse().unwrap();
+    gateway.wait_for(&tenant, id, "connected", connected).await;
+    let path = format!("/v1/mailboxes/{id}");
+    call("GET", &path, json!(null)).await;
+    call("GET", "/v1/mailboxes", json!(null)).await;
+    let (status, _) = call("PATCH", &path, json!({"imap": server(&later)})).await;
+    assert!(status < 500, "{status}");
+    call("GET", "/v1/api-keys", json!(null)).await;
+    call("GET", "/v1/nothing", json!(null)).await;
+    let wrong_key = format!("{}x", tenant.key);
+    assert_eq!(gateway.call("GET", &wrong_key, "/v1/mailboxes", None).await.0, 401);
+    let admin = gateway.admin_key();
+    gateway.call("GET", &admin, "/v1/tenants", None).await;
+
+    let url = match &gateway.app.config.storage.database {
+        postroom::config::DatabaseUrl::Postgres(url) => Some(url.expose_secret().to_owned()),
+        postroom::config::DatabaseUrl::Sqlite(_) => None,
+    };
+    let stored = stored(&gateway, backend, url.as_deref()).await;
+    assert!(contains(&stored, story::ADDRESS), "what is read is the database");
+    let logged = log.0.lock().unwrap().clone();
+    assert!(contains(&logged, "tokio") || contains(&logged, "hyper"), "the log is that of every crate");
+    // Of a key, the part that is no secret is stored and may be logged; the last characters are the secret.
+    let secret_of = |key: &str| key[key.len() - 24..].to_owned();
+    for (name, secret) in [
+        ("the password", password),
+        ("a wrong password", wrong),
+        ("a later password", later),
+        ("the tenant's key", secret_of(&tenant.key)),
+        ("the admin key", secret_of(&admin)),
+    ] {
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for secret in [&secret, &hex] {
+            assert!(!contains(&stored, secret), "{name} is in the database");
+            assert!(!contains(&logged, secret), "{name} is in the log");
+            assert!(!answers.iter().any(|answer| answer.contains(secret)), "{name} is in an answer");
+        }
+    }
+    gateway.stop().await;
+}
