@@ -103,11 +103,31 @@ fn faults(error: &ValidationError<'_>) -> Vec<FieldError> {
             .iter()
             .map(|name| fault(Some(name), "There is no such field.".into()))
             .collect(),
+        ValidationErrorKind::AnyOf { context } => {
+            best_branch(error, context).iter().flat_map(faults).collect()
+        }
         _ => vec![fault(
             None,
             sentence(&error.masked_with("This value").to_string()),
         )],
     }
+}
+
+/// What the one branch says that takes a value of this type: `anyOf` is written for "this, or null". The first branch
+/// where none does.
+fn best_branch<'b>(
+    error: &ValidationError<'_>,
+    branches: &'b [Vec<ValidationError<'static>>],
+) -> &'b [ValidationError<'static>] {
+    let other_type = |fault: &ValidationError<'_>| {
+        matches!(fault.kind, ValidationErrorKind::Type { .. }) && fault.instance_path == error.instance_path
+    };
+    branches
+        .iter()
+        .find(|faults| !faults.iter().any(other_type))
+        .or_else(|| branches.first())
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// A step of a JSON pointer as the name it stands for (RFC 6901, section 4).

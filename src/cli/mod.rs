@@ -1,6 +1,6 @@
 //! The commands, and the start of the process: settings, log, parts, and the loops.
 //!
-//! What a command does beyond putting parts together belongs into `service`.
+//! No rule may live here: what a command does beyond putting parts together belongs into `service`.
 
 mod demo;
 mod doctor;
@@ -134,14 +134,13 @@ pub fn command() -> clap::Command {
     let settings = Settings::augment_args(clap::Command::new("settings"));
     for setting in settings.get_arguments() {
         let name = setting.get_env().unwrap_or_default().to_string_lossy();
-        let default = setting
-            .get_default_values()
-            .iter()
-            .map(|value| value.to_string_lossy());
-        let default = default.filter(|value| !value.is_empty());
-        let default: String = default.map(|value| format!(" [default: {value}]")).collect();
         let meaning = setting.get_help().map(ToString::to_string).unwrap_or_default();
-        help.push_str(&format!("  {name}\n          {meaning}{default}\n"));
+        help.extend(["  ", &name, "\n          ", &meaning]);
+        let values = setting.get_default_values().iter();
+        for default in values.filter(|value| !value.is_empty()) {
+            help.extend([" [default: ", &default.to_string_lossy(), "]"]);
+        }
+        help.push('\n');
     }
     Line::command().after_help(help)
 }

@@ -1,11 +1,9 @@
 //! Mailboxes: connect, list, change, disable, delete.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{
-    App,
-    vault::{self, Key, Place},
-};
+use super::{App, logins, vault::Key};
 use crate::{
     model::{
         Error, Result,
@@ -13,10 +11,8 @@ use crate::{
         error::{Conflict, FieldError},
         folder::Folder,
         id::{self, TenantId},
-        mailbox::{
-            Binding, Mailbox, MailboxFilter, MailboxPatch, NewMailbox, Rebind, ServerLogin, ServerPatch,
-            ServerSettings, Service,
-        },
+        mailbox::{Binding, Mailbox, MailboxFilter, MailboxPatch, NewMailbox, Rebind, ServerPatch, Service},
+        member::Member,
         message::address_key,
         page::{Page, PageRequest},
         patch::Patch,
@@ -24,7 +20,7 @@ use crate::{
         scope::Scope,
         state::{Facts, Phase, Signal},
     },
-    store::{Conn, SealedLogin},
+    store::Conn,
 };
 
 const RESOURCE: &str = "mailbox";
@@ -75,41 +71,15 @@ pub async fn create(app: &App, caller: &Caller, new: NewMailbox) -> Result<Mailb
     let tenant = caller.tenant_id;
     let now = app.clock.now();
     let id = id::new();
-    let data_key = data_key(app, tenant).await?;
-    let imap = seal(&data_key, tenant, id, Service::Imap, &new.imap)?;
+    let data_key = logins::data_key(app, tenant).await?;
+    let imap = logins::seal(&data_key, tenant, id, Service::Imap, &new.imap)?;
     let smtp = new
         .smtp
         .as_ref()
-        .map(|smtp| seal(&data_key, tenant, id, Service::Smtp, smtp))
+        .map(|smtp| logins::seal(&data_key, tenant, id, Service::Smtp, smtp))
         .transpose()?;
-    let mailbox = Mailbox {
-        id,
-        provider: new
-            .provider
-            .unwrap_or_else(|| Provider::of_host(&new.imap.settings.host)),
-        address: new.address,
-        name: new.name,
-        facts: Facts {
-            retired: false,
-            enabled: true,
-            has_credentials: true,
-            connected_before: false,
-            phase: Phase::Init,
-        },
-        halted: false,
-        message_count: 0,
-        created_by: caller.member.clone(),
-        binding: Binding::None,
-        default_signature_html: new.default_signature_html,
-        capabilities: Vec::new(),
-        external_account_id: None,
-        error: None,
-        last_synced_at: None,
-        sync_progress: None,
-        created_at: now,
-        updated_at: now,
-    };
     let binding = new.binding;
+    let mailbox = fresh(id, new, caller.member.clone(), now);
     let created = app
         .write(move |tx| {
             Box::pin(async move {
@@ -134,6 +104,37 @@ pub async fn create(app: &App, caller: &Caller, new: NewMailbox) -> Result<Mailb
     Ok(created)
 }
 
+/// A mailbox as it is before its first connection, bound to nobody.
+fn fresh(id: Uuid, new: NewMailbox, created_by: Option<Member>, now: DateTime<Utc>) -> Mailbox {
+    Mailbox {
+        id,
+        provider: new
+            .provider
+            .unwrap_or_else(|| Provider::of_host(&new.imap.settings.host)),
+        address: new.address,
+        name: new.name,
+        facts: Facts {
+            retired: false,
+            enabled: true,
+            has_credentials: true,
+            connected_before: false,
+            phase: Phase::Init,
+        },
+        halted: false,
+        message_count: 0,
+        created_by,
+        binding: Binding::None,
+        default_signature_html: new.default_signature_html,
+        capabilities: Vec::new(),
+        external_account_id: None,
+        error: None,
+        last_synced_at: None,
+        sync_progress: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
 /// Changes a mailbox.
 ///
 /// Disabling moves the lease's epoch on in the same transaction, so that no write of the running sync passes the fence
@@ -142,7 +143,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     caller.require(Scope::MailboxesWrite)?;
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let now = app.clock.now();
-    let data_key = data_key(app, tenant).await?;
+    let data_key = logins::data_key(app, tenant).await?;
     let (updated, restart) = app
         .write(move |tx| {
             Box::pin(async move {
@@ -166,17 +167,13 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                 let mut relogin = false;
                 if let Some(patch) = imap {
                     relogin = true;
-                    let login = merge(tx, &data_key, tenant, id, Service::Imap, patch).await?;
-                    mailbox.provider = Provider::of_host(&login.settings.host);
-                    tx.set_login(tenant, id, Service::Imap, &login).await?;
-                    mailbox.facts.has_credentials = true;
-                    mailbox.halted = false;
+                    change_imap(tx, &data_key, tenant, &mut mailbox, patch).await?;
                 }
                 match smtp {
                     Patch::Absent => {}
                     Patch::Null => tx.delete_login(tenant, id, Service::Smtp).await?,
                     Patch::Value(patch) => {
-                        let login = merge(tx, &data_key, tenant, id, Service::Smtp, patch).await?;
+                        let login = logins::merge(tx, &data_key, tenant, id, Service::Smtp, patch).await?;
                         tx.set_login(tenant, id, Service::Smtp, &login).await?;
                     }
                 }
@@ -238,6 +235,27 @@ pub async fn reconnect(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> 
     Ok(mailbox)
 }
 
+/// Stores new settings or credentials of the server where mail is read; dialling may begin again.
+async fn change_imap(
+    tx: &mut Conn,
+    data_key: &Key,
+    tenant: TenantId,
+    mailbox: &mut Mailbox,
+    patch: ServerPatch,
+) -> Result<()> {
+    let before = tx.get_login(tenant, mailbox.id, Service::Imap).await?;
+    let login = logins::merge(tx, data_key, tenant, mailbox.id, Service::Imap, patch).await?;
+    // A provider that was recognised from the host follows the host; one that was given stays.
+    let given = before.is_some_and(|login| Provider::of_host(&login.settings.host) != mailbox.provider);
+    if !given {
+        mailbox.provider = Provider::of_host(&login.settings.host);
+    }
+    tx.set_login(tenant, mailbox.id, Service::Imap, &login).await?;
+    mailbox.facts.has_credentials = true;
+    mailbox.halted = false;
+    Ok(())
+}
+
 /// A mailbox that can be changed: one that the caller sees and that is not retired, its row locked.
 async fn lock(tx: &mut Conn, tenant: TenantId, seen: Visibility, id: Uuid) -> Result<Mailbox> {
     let found = tx.lock_mailbox(tenant, seen, id).await?;
@@ -280,130 +298,6 @@ async fn bind(
             })
         }
     }
-}
-
-/// The settings that are stored with what a PATCH changes; where there were none, the PATCH must give them all.
-async fn merge(
-    tx: &mut Conn,
-    data_key: &Key,
-    tenant: TenantId,
-    mailbox: Uuid,
-    service: Service,
-    patch: ServerPatch,
-) -> Result<SealedLogin> {
-    let stored = tx.get_login(tenant, mailbox, service).await?;
-    let (settings, secret) = stored.map(|login| (login.settings, login.secret)).unzip();
-    let mut errors = Vec::new();
-    let mut missing = |name: &str| {
-        errors.push(FieldError::body(
-            &format!("{}.{name}", service.as_str()),
-            "This has no value yet: give one.",
-        ));
-    };
-    let given = settings.is_some();
-    for (name, present) in [
-        ("host", patch.host.is_some()),
-        ("port", patch.port.is_some()),
-        ("security", patch.security.is_some()),
-        ("username", patch.username.is_some()),
-        ("password", patch.password.is_some()),
-    ] {
-        if !given && !present {
-            missing(name);
-        }
-    }
-    let sealed = match (&patch.password, secret) {
-        (Some(password), _) => Some(vault::seal_secret(
-            data_key,
-            place(tenant, mailbox, service),
-            password,
-        )?),
-        (None, secret) => secret,
-    };
-    let merged = merge_settings(settings.as_ref(), patch);
-    merged
-        .zip(sealed)
-        .map(|(settings, secret)| SealedLogin { settings, secret })
-        .ok_or(Error::Invalid(errors))
-}
-
-fn merge_settings(current: Option<&ServerSettings>, patch: ServerPatch) -> Option<ServerSettings> {
-    let ServerPatch {
-        host,
-        port,
-        security,
-        username,
-        password: _,
-    } = patch;
-    Some(ServerSettings {
-        host: host.or_else(|| current.map(|current| current.host.clone()))?,
-        port: port.or_else(|| current.map(|current| current.port))?,
-        security: security.or_else(|| current.map(|current| current.security))?,
-        username: username.or_else(|| current.map(|current| current.username.clone()))?,
-    })
-}
-
-fn seal(
-    data_key: &Key,
-    tenant: TenantId,
-    mailbox: Uuid,
-    service: Service,
-    login: &ServerLogin,
-) -> Result<SealedLogin> {
-    let secret = vault::seal_secret(data_key, place(tenant, mailbox, service), &login.password)?;
-    Ok(SealedLogin {
-        settings: login.settings.clone(),
-        secret,
-    })
-}
-
-/// Where a login's password lies.
-const fn place(tenant: TenantId, mailbox: Uuid, service: Service) -> Place {
-    let column = match service {
-        Service::Imap => "imap.secret",
-        Service::Smtp => "smtp.secret",
-    };
-    Place {
-        table: "mailbox_credentials",
-        column,
-        tenant,
-        row: mailbox,
-    }
-}
-
-/// A mailbox's login with its password opened.
-pub async fn login(
-    app: &App,
-    tenant: TenantId,
-    mailbox: Uuid,
-    service: Service,
-) -> Result<Option<ServerLogin>> {
-    let Some(sealed) = app
-        .store
-        .read()
-        .await?
-        .get_login(tenant, mailbox, service)
-        .await?
-    else {
-        return Ok(None);
-    };
-    let data_key = data_key(app, tenant).await?;
-    let password = vault::open_secret(&data_key, place(tenant, mailbox, service), &sealed.secret)?;
-    Ok(Some(ServerLogin {
-        settings: sealed.settings,
-        password,
-    }))
-}
-
-async fn data_key(app: &App, tenant: TenantId) -> Result<Key> {
-    let sealed = app
-        .store
-        .read()
-        .await?
-        .get_data_key(tenant)
-        .await?
-        .ok_or(Error::NotFound("tenant"))?;
-    app.vault.open_data_key(tenant, &sealed)
 }
 
 /// True when a message is the owner's own: its author has the mailbox's address.

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod leases;
 pub mod limits;
 pub mod links;
+pub mod logins;
 pub mod mailboxes;
 pub mod members;
 pub mod messages;

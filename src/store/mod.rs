@@ -68,7 +68,10 @@ pub enum Store {
 }
 
 /// A connection that was taken from a pool, inside or outside of a transaction.
-#[expect(clippy::large_enum_variant, reason = "there are as many as the pools are large, and they are not moved")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are as many as the pools are large, and they are not moved"
+)]
 pub enum Conn {
     /// To PostgreSQL.
     Pg(pg::Pooled),

@@ -12,6 +12,7 @@ use diesel_async::{
     },
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use futures_util::FutureExt;
 
 use super::{
     PostgresUrl,
@@ -26,8 +27,12 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const CONNECTIONS: usize = 8;
 /// How long a request waits for a connection.
 const WAIT: Duration = Duration::from_secs(10);
+/// What every connection is told: no statement, no wait for a lock and no forgotten transaction lasts for ever. The longest
+/// statement erases a tenant with all its mail.
+const SETTINGS: &str = "SET statement_timeout = '10min'; SET lock_timeout = '30s'; \
+    SET idle_in_transaction_session_timeout = '60s'";
 /// The key of the advisory lock under which migrations run: `postroom` in ASCII.
-const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(8101811374497751917)";
+const MIGRATION_LOCK: &str = "SET lock_timeout = '120s'; SELECT pg_advisory_lock(8101811374497751917)";
 
 /// What a query is run on.
 pub(crate) type Connection = AsyncPgConnection;
@@ -120,13 +125,21 @@ pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Op
         .bind::<Guid, _>(Id(job.message));
     match words {
         None => query.execute(conn).await?,
-        Some(words) => query.bind::<Text, _>(tsvector::write(words)).execute(conn).await?,
+        Some(words) => {
+            query
+                .bind::<Text, _>(tsvector::write(words))
+                .execute(conn)
+                .await?
+        }
     };
     Ok(())
 }
 
 #[path = "queries/mod.rs"]
-#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once for each database")]
+#[expect(
+    clippy::duplicate_mod,
+    reason = "the same queries are compiled once for each database"
+)]
 pub(crate) mod queries;
 
 /// The pool.
@@ -140,6 +153,16 @@ impl Pools {
     pub(super) fn open(url: &PostgresUrl) -> Result<Self> {
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(|url| {
+            async move {
+                let mut conn = AsyncPgConnection::establish(url).await?;
+                conn.batch_execute(SETTINGS)
+                    .await
+                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                Ok(conn)
+            }
+            .boxed()
+        });
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(&url.0, config);
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
@@ -162,9 +185,9 @@ impl Pools {
     }
 
     pub(super) async fn migrate(&self) -> Result<()> {
-        let mut conn = AsyncPgConnection::establish(&self.url.0)
-            .await
-            .map_err(Error::internal)?;
+        let connect = AsyncPgConnection::establish(&self.url.0);
+        let connected = tokio::time::timeout(WAIT, connect).await;
+        let mut conn = connected.map_err(Error::internal)?.map_err(Error::internal)?;
         conn.batch_execute(MIGRATION_LOCK).await?;
         let mut harness = AsyncMigrationHarness::new(conn);
         harness

@@ -157,7 +157,10 @@ pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Op
 }
 
 #[path = "queries/mod.rs"]
-#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once for each database")]
+#[expect(
+    clippy::duplicate_mod,
+    reason = "the same queries are compiled once for each database"
+)]
 pub(crate) mod queries;
 
 /// The two pools.

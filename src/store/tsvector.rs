@@ -22,7 +22,11 @@ pub(super) fn write(words: &Words) -> String {
     let mut position = 0;
     let mut bytes = 0;
     let mut counts = HashMap::<&str, usize>::new();
-    for (weight, text) in [('A', &words.subject), ('B', &words.participants), ('C', &words.body)] {
+    for (weight, text) in [
+        ('A', &words.subject),
+        ('B', &words.participants),
+        ('C', &words.body),
+    ] {
         for word in text.split(' ').filter(|word| !word.is_empty()) {
             let count = counts.entry(word).or_default();
             // A word is padded to two bytes and followed by the number of its positions; each takes two bytes.

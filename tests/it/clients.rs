@@ -94,7 +94,8 @@ fn python_operations(folder: &Path) -> usize {
     tags.map(|tag| tag.unwrap().path())
         .filter(|path| path.is_dir())
         .flat_map(|tag| std::fs::read_dir(tag).unwrap())
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".py") && name != "__init__.py")
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .filter(|path| !path.ends_with("__init__.py"))
         .count()
 }

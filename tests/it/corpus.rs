@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    fmt::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    dovecot_sync::World,
+    dovecot_sync::account::World,
     sandbox::connected,
     support::gateway::{Backend, both},
 };
@@ -32,7 +33,12 @@ fn real_messages() -> Vec<Vec<u8>> {
         PathBuf::from,
     );
     let registries = std::fs::read_dir(home.join("registry/src")).expect("cargo keeps no sources");
-    let is_parser = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("mail-parser-0.11.");
+    let is_parser = |path: &PathBuf| {
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("mail-parser-0.11.")
+    };
     let source = registries
         .flat_map(|registry| std::fs::read_dir(registry.unwrap().path()).unwrap())
         .map(|package| package.unwrap().path())
@@ -56,9 +62,13 @@ fn collect(folder: &Path, messages: &mut Vec<Vec<u8>>) {
 
 /// As IMAP carries it: lines end with CRLF, and there is no NUL.
 fn carried(raw: &[u8]) -> Vec<u8> {
-    let lines = raw.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines = raw
+        .split(|&byte| byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut raw = lines.collect::<Vec<_>>().join(&b"\r\n"[..]);
-    raw.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+    raw.iter_mut()
+        .filter(|byte| **byte == 0)
+        .for_each(|byte| *byte = b' ');
     raw
 }
 
@@ -76,8 +86,16 @@ fn hostile_messages() -> Vec<Vec<u8>> {
     vec![
         nuls.into(),
         body.into(),
-        format!("From: <{long}@example.net>\r\nTo: {long} <{long}@{long}>\r\nMessage-ID: <{long}@x>\r\n\r\n1\r\n").into(),
-        format!("Subject: {}\r\nReferences: {}\r\n\r\n2\r\n", long.repeat(20), "<a@b> <c@d> ".repeat(500)).into(),
+        format!(
+            "From: <{long}@example.net>\r\nTo: {long} <{long}@{long}>\r\nMessage-ID: <{long}@x>\r\n\r\n1\r\n"
+        )
+        .into(),
+        format!(
+            "Subject: {}\r\nReferences: {}\r\n\r\n2\r\n",
+            long.repeat(20),
+            "<a@b> <c@d> ".repeat(500)
+        )
+        .into(),
         format!("Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{parts}").into(),
         "Subject: dates\r\nDate: Mon, 99 Foo 99999 99:99:99 +9999\r\n\r\n3\r\n".into(),
         "Subject: far away\r\nDate: Fri, 31 Dec 9999 23:59:59 +0000\r\n\r\n4\r\n".into(),
@@ -91,15 +109,20 @@ fn hostile_messages() -> Vec<Vec<u8>> {
 fn schema(document: &api::docs::Document, path: &str) -> Validator {
     let document = document.value();
     let answer = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
-    let mut whole = answer.as_object().unwrap_or_else(|| panic!("{path} has no schema")).clone();
+    let mut whole = answer
+        .as_object()
+        .unwrap_or_else(|| panic!("{path} has no schema"))
+        .clone();
     whole.insert("components".to_owned(), document["components"].clone());
     let options = jsonschema::draft202012::options().should_validate_formats(true);
     options.build(&Value::Object(whole)).unwrap()
 }
 
 fn assert_valid(validator: &Validator, value: &Value, what: &str) {
-    let errors: Vec<String> =
-        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path)).collect();
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path))
+        .collect();
     assert!(errors.is_empty(), "{what}: {errors:#?}\n{value:#}");
 }
 
@@ -133,7 +156,10 @@ async fn dovecot_serves_real_messages_and_none_is_lost(backend: Backend) {
     }
     let mailbox = world.connect().await;
     let ready = |mailbox: &_| connected(mailbox);
-    let count = world.gateway.wait_for(&world.tenant, mailbox.id, "connected", ready).await;
+    let count = world
+        .gateway
+        .wait_for(&world.tenant, mailbox.id, "connected", ready)
+        .await;
     assert_eq!(usize::try_from(count).unwrap(), appended.len());
 
     let listed = world.messages().await;
@@ -160,11 +186,20 @@ async fn check(world: &World, schemas: &Schemas, listed: &Value) -> usize {
     let key = &world.tenant.key;
     let message = world.gateway.get(key, &format!("/v1/messages/{id}")).await;
     assert_valid(&schemas.message, &message, "a message");
-    let thread = world.gateway.get(key, &format!("/v1/threads/{}", text("thread_id"))).await;
+    let thread = world
+        .gateway
+        .get(key, &format!("/v1/threads/{}", text("thread_id")))
+        .await;
     assert_valid(&schemas.thread, &thread, "a thread");
     let has = |message: &Value| message["id"] == id;
-    assert!(thread["messages"].as_array().unwrap().iter().any(has), "{thread:#}");
-    let plannr = world.gateway.get(key, &format!("/api/v1/mailboxes/message/{id}")).await;
+    assert!(
+        thread["messages"].as_array().unwrap().iter().any(has),
+        "{thread:#}"
+    );
+    let plannr = world
+        .gateway
+        .get(key, &format!("/api/v1/mailboxes/message/{id}"))
+        .await;
     assert_valid(&schemas.plannr, &plannr, "a Plannr message");
     let attachments = message["attachments"].as_array().unwrap();
     for attachment in attachments {
@@ -191,9 +226,16 @@ async fn check_content(world: &World, path: &str, attachment: &Value) {
         }
     };
     let (status, whole) = ask(None).await;
-    assert_eq!((status, json!(whole.len())), (200, attachment["size"].clone()), "{attachment:#}");
-    let hex: String = Sha256::digest(&whole).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(attachment["sha256"], hex, "{attachment:#}");
+    assert_eq!(
+        (status, json!(whole.len())),
+        (200, attachment["size"].clone()),
+        "{attachment:#}"
+    );
+    let mut sha256 = String::new();
+    for byte in Sha256::digest(&whole) {
+        write!(sha256, "{byte:02x}").unwrap();
+    }
+    assert_eq!(attachment["sha256"], sha256, "{attachment:#}");
     if whole.len() > 2 {
         let (from, to) = (whole.len() / 2, whole.len() - 2);
         let (status, part) = ask(Some(format!("bytes={from}-{to}"))).await;

@@ -24,7 +24,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    dovecot_sync::log_in,
+    dovecot_sync::account::log_in,
     sandbox::connected,
     support::{
         dovecot::Dovecot,
@@ -75,7 +75,9 @@ impl Counter {
                     if let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await
                         && let Ok((_, read)) = copy_bidirectional(&mut client, &mut server).await
                     {
-                        counts.read.fetch_add(usize::try_from(read).unwrap(), Ordering::SeqCst);
+                        counts
+                            .read
+                            .fetch_add(usize::try_from(read).unwrap(), Ordering::SeqCst);
                     }
                     counts.open.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -118,15 +120,31 @@ impl Asked {
             "provider": "gmail",
             "imap": {"host": "localhost", "port": port, "security": security, "username": "anna", "password": password},
         });
-        let (status, mailbox) = self.gateway.call("POST", &self.tenant.key, "/v1/mailboxes", Some(body)).await;
+        let (status, mailbox) = self
+            .gateway
+            .call("POST", &self.tenant.key, "/v1/mailboxes", Some(body))
+            .await;
         assert_eq!(status, 201, "{mailbox}");
         mailbox["id"].as_str().unwrap().parse().unwrap()
     }
 
     async fn patch(&self, id: Uuid, body: Value) {
         let path = format!("/v1/mailboxes/{id}");
-        let (status, answer) = self.gateway.call("PATCH", &self.tenant.key, &path, Some(body)).await;
+        let (status, answer) = self
+            .gateway
+            .call("PATCH", &self.tenant.key, &path, Some(body))
+            .await;
         assert_eq!(status, 200, "{answer}");
+    }
+
+    async fn message_ids(&self) -> Vec<Value> {
+        let page = self.gateway.get(&self.tenant.key, "/v1/messages?limit=200").await;
+        page["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|message| message["id"].clone())
+            .collect()
     }
 
     /// `state` and `status` of the unified API, Plannr's `state`, Feather's `status`.
@@ -137,10 +155,19 @@ impl Asked {
         let feather = self.gateway.get(key, "/v1/email/accounts").await;
         let find = |list: &Value, field: &str| -> Value {
             let list = list.as_array().unwrap();
-            list.iter().find(|one| one[field] == id.to_string()).unwrap_or_else(|| panic!("{list:?}")).clone()
+            list.iter()
+                .find(|one| one[field] == id.to_string())
+                .unwrap_or_else(|| panic!("{list:?}"))
+                .clone()
         };
         let (plannr, feather) = (find(&plannr["data"], "uuid"), find(&feather["accounts"], "id"));
-        [&own["state"], &own["status"], &plannr["state"], &feather["status"]].map(|word| word.as_str().unwrap().to_owned())
+        [
+            &own["state"],
+            &own["status"],
+            &plannr["state"],
+            &feather["status"],
+        ]
+        .map(|word| word.as_str().unwrap().to_owned())
     }
 
     /// Waits for the four words, and answers the unified mailbox.
@@ -153,12 +180,19 @@ impl Asked {
             there.then_some(())
         });
         assert!(found.await.is_some(), "not {words:?} but {last:?}");
-        self.gateway.get(&self.tenant.key, &format!("/v1/mailboxes/{id}")).await
+        self.gateway
+            .get(&self.tenant.key, &format!("/v1/mailboxes/{id}"))
+            .await
     }
 }
 
 const CONNECTED: [&str; 4] = ["connected", "active", "connected", "active"];
-const REFUSED: [&str; 4] = ["authentication_error", "needs_reauth", "authenticationError", "needs_reauth"];
+const REFUSED: [&str; 4] = [
+    "authentication_error",
+    "needs_reauth",
+    "authenticationError",
+    "needs_reauth",
+];
 const UNREACHABLE: [&str; 4] = ["connect_error", "error", "connectError", "error"];
 const DISABLED: [&str; 4] = ["disconnected", "paused", "disconnected", "paused"];
 
@@ -175,13 +209,20 @@ async fn dovecot_refuses_a_password_twice_and_is_left_alone_until_a_new_one(back
     counter.closed().await;
     assert_eq!(counter.dials(), 2);
     // Nobody is offered this mailbox, now or later.
-    let offered = leases::claim(&asked.gateway.app, "another node", false).await.unwrap();
+    let offered = leases::claim(&asked.gateway.app, "another node", false)
+        .await
+        .unwrap();
     assert!(offered.is_empty(), "{offered:?}");
     assert_eq!(counter.dials(), 2);
 
-    asked.patch(id, json!({"imap": {"password": "anna's password"}})).await;
+    asked
+        .patch(id, json!({"imap": {"password": "anna's password"}}))
+        .await;
     let connected = asked.wait_for(id, CONNECTED).await;
-    assert_eq!((&connected["error"], &connected["message_count"]), (&Value::Null, &json!(1)));
+    assert_eq!(
+        (&connected["error"], &connected["message_count"]),
+        (&Value::Null, &json!(1))
+    );
     assert_eq!(counter.dials(), 3);
 
     // A password that is changed on the server is refused again when the connection is made anew.
@@ -205,15 +246,25 @@ async fn dovecot_that_goes_away_is_found_again(backend: Backend) {
     let failed = asked.wait_for(id, UNREACHABLE).await;
     assert!(!failed["error"]["code"].is_null(), "{failed}");
     let code = async || {
-        let mailbox = asked.gateway.get(&asked.tenant.key, &format!("/v1/mailboxes/{id}")).await;
+        let mailbox = asked
+            .gateway
+            .get(&asked.tenant.key, &format!("/v1/mailboxes/{id}"))
+            .await;
         (mailbox["error"]["code"] == "unreachable").then_some(())
     };
     assert!(eventually(code).await.is_some(), "a closed port is unreachable");
-    assert_eq!(asked.states(id).await, UNREACHABLE, "a passing fault is not an authentication error");
+    assert_eq!(
+        asked.states(id).await,
+        UNREACHABLE,
+        "a passing fault is not an authentication error"
+    );
     server.restart();
     server.save("anna", "INBOX", b"Subject: after\r\n\r\ntext\r\n");
     let connected = asked.wait_for(id, CONNECTED).await;
-    assert_eq!((&connected["error"], &connected["message_count"]), (&Value::Null, &json!(1)));
+    assert_eq!(
+        (&connected["error"], &connected["message_count"]),
+        (&Value::Null, &json!(1))
+    );
     asked.gateway.stop().await;
 }
 
@@ -226,7 +277,10 @@ async fn dovecot_is_left_at_once_by_a_disabled_mailbox(backend: Backend) {
     let id = asked.create(port, "none", "anna's password").await;
     asked.wait_for(id, CONNECTED).await;
     // By the unified API, then in Plannr's dialect.
-    for (round, path) in [format!("/v1/mailboxes/{id}"), format!("/api/v1/mailboxes/{id}")].iter().enumerate() {
+    for (round, path) in [format!("/v1/mailboxes/{id}"), format!("/api/v1/mailboxes/{id}")]
+        .iter()
+        .enumerate()
+    {
         let method = if round == 0 { "PATCH" } else { "PUT" };
         let dials = counter.dials();
         let switch = async |enabled: bool| {
@@ -239,10 +293,16 @@ async fn dovecot_is_left_at_once_by_a_disabled_mailbox(backend: Backend) {
         counter.closed().await;
         let took = answered.elapsed();
         assert!(took < CLOSED_WITHIN, "the connection was closed after {took:?}");
-        server.save("anna", "INBOX", format!("Subject: meanwhile {round}\r\n\r\ntext\r\n").as_bytes());
+        server.save(
+            "anna",
+            "INBOX",
+            format!("Subject: meanwhile {round}\r\n\r\ntext\r\n").as_bytes(),
+        );
         let disabled = asked.wait_for(id, DISABLED).await;
         assert_eq!(disabled["message_count"], round + 1);
-        let offered = leases::claim(&asked.gateway.app, "another node", false).await.unwrap();
+        let offered = leases::claim(&asked.gateway.app, "another node", false)
+            .await
+            .unwrap();
         assert!(offered.is_empty(), "{offered:?}");
         assert_eq!(counter.dials(), dials, "a disabled mailbox is not dialled");
         switch(true).await;
@@ -271,14 +331,24 @@ async fn dovecot_is_trusted_by_its_authority_alone(backend: Backend) {
     }
 }
 
+/// A message of 17 kB.
+fn letter(number: usize) -> String {
+    format!(
+        "Subject: {number}\r\n\r\n{}\r\n",
+        "words and words\r\n".repeat(1_000)
+    )
+}
+
 /// A node that is started on the same data again.
 async fn dovecot_is_resumed_after_a_restart_without_fetching_again(backend: Backend) {
     let server = Dovecot::start();
     server.user("anna");
     let mut session = log_in(&server, "anna").await;
-    let letter = |number: usize| format!("Subject: {number}\r\n\r\n{}\r\n", "words and words\r\n".repeat(1_000));
     for number in 0..40 {
-        session.append(b"INBOX", &[], None, letter(number).as_bytes()).await.unwrap();
+        session
+            .append(b"INBOX", &[], None, letter(number).as_bytes())
+            .await
+            .unwrap();
     }
     let data = tempfile::tempdir().unwrap();
     let database = match backend {
@@ -286,20 +356,17 @@ async fn dovecot_is_resumed_after_a_restart_without_fetching_again(backend: Back
         Backend::Postgres => Some(Database::create().await),
     };
     let mut extra = vec![format!("--data-dir={}", data.path().display())];
-    extra.extend(database.as_ref().map(|database| format!("--database-url={}", database.url())));
+    extra.extend(
+        database
+            .iter()
+            .map(|database| format!("--database-url={}", database.url())),
+    );
     let (counter, port) = Counter::before(server.imap_port()).await;
 
     let asked = Asked::start(Backend::Sqlite, &extra).await;
     let id = asked.create(port, "none", "anna's password").await;
     asked.wait_for(id, CONNECTED).await;
-    let list = async |asked: &Asked| -> Vec<Value> {
-        let page = asked.gateway.get(&asked.tenant.key, "/v1/messages?limit=200").await;
-        let mut ids: Vec<Value> =
-            page["data"].as_array().unwrap().iter().map(|message| message["id"].clone()).collect();
-        ids.sort_by_key(Value::to_string);
-        ids
-    };
-    let before = list(&asked).await;
+    let before = asked.message_ids().await;
     assert_eq!(before.len(), 40);
     let tenant = asked.tenant.clone();
     asked.gateway.stop().await;
@@ -307,16 +374,31 @@ async fn dovecot_is_resumed_after_a_restart_without_fetching_again(backend: Back
     let read = counter.0.read.load(Ordering::SeqCst);
     assert!(read > 40 * 16_000, "every message was fetched: {read} bytes");
 
-    session.append(b"INBOX", &[], None, letter(40).as_bytes()).await.unwrap();
-    let asked = Asked { gateway: Gateway::start_with(Backend::Sqlite, &extra).await, tenant };
+    session
+        .append(b"INBOX", &[], None, letter(40).as_bytes())
+        .await
+        .unwrap();
+    let asked = Asked {
+        gateway: Gateway::start_with(Backend::Sqlite, &extra).await,
+        tenant,
+    };
     let more = |mailbox: &Mailbox| connected(mailbox).filter(|count| *count == 41);
-    asked.gateway.wait_for(&asked.tenant, id, "one message richer", more).await;
-    let after = list(&asked).await;
-    assert!(before.iter().all(|id| after.contains(id)), "the messages keep their ids");
+    asked
+        .gateway
+        .wait_for(&asked.tenant, id, "one message richer", more)
+        .await;
+    let after = asked.message_ids().await;
+    assert!(
+        before.iter().all(|id| after.contains(id)),
+        "the messages keep their ids"
+    );
     asked.gateway.stop().await;
     counter.closed().await;
     let again = counter.0.read.load(Ordering::SeqCst) - read;
-    assert!(again < 3 * 16_000, "only the new message was fetched, not {again} bytes");
+    assert!(
+        again < 3 * 16_000,
+        "only the new message was fetched, not {again} bytes"
+    );
     assert_eq!(counter.dials(), 2);
 }
 
@@ -327,15 +409,27 @@ async fn dovecot_on_an_address_that_is_not_allowed_is_not_dialled() {
     let (counter, port) = Counter::before(server.imap_port()).await;
     let asked = Asked::start(Backend::Sqlite, &["--egress-allow=10.0.0.0/8".to_owned()]).await;
     let caller = asked.caller().await;
-    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "::ffff:127.0.0.1", "2130706433", "127.1"] {
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "[::ffff:127.0.0.1]",
+        "::ffff:127.0.0.1",
+        "2130706433",
+        "127.1",
+    ] {
         let settings = ServerSettings {
             host: host.to_owned(),
             port,
             security: Security::None,
             username: "anna".to_owned(),
         };
-        let login = ServerLogin { settings, password: "anna's password".to_owned().into() };
-        let verified = verify::verify(&asked.gateway.app, &caller, login, None).await.unwrap();
+        let login = ServerLogin {
+            settings,
+            password: "anna's password".to_owned().into(),
+        };
+        let verified = verify::verify(&asked.gateway.app, &caller, login, None)
+            .await
+            .unwrap();
         assert_eq!(verified.imap.unwrap_err().code, "address_not_allowed", "{host}");
     }
     let id = asked.create(port, "none", "anna's password").await;
@@ -349,9 +443,14 @@ async fn dovecot_on_an_address_that_is_not_allowed_is_not_dialled() {
         username: "anna",
         password: "anna's password",
     };
-    let other = mailboxes::create(&asked.gateway.app, &caller, login.into_new()).await.unwrap();
+    let other = mailboxes::create(&asked.gateway.app, &caller, login.into_new())
+        .await
+        .unwrap();
     let refused = |mailbox: &Mailbox| mailbox.error.clone();
-    let error = asked.gateway.wait_for(&asked.tenant, other.id, "refused", refused).await;
+    let error = asked
+        .gateway
+        .wait_for(&asked.tenant, other.id, "refused", refused)
+        .await;
     assert_eq!(error.code, "address_not_allowed");
     assert_eq!(counter.dials(), 0);
     asked.gateway.stop().await;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use postroom::model::search::words;
-use serde_json::Value;
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -332,69 +334,83 @@ async fn content_is_the_messages_own_bytes(backend: Backend) {
     let (_sandbox, port, _stop) = serve().await;
     let gateway = Gateway::start(backend).await;
     let (key, messages) = story(&gateway, port).await;
-    let fetch = async |path: &str, headers: &[(&str, &str)]| {
-        let mut request = gateway.request("GET", &key, path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let answer = request.send().await.unwrap();
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        (status, headers, answer.bytes().await.unwrap())
-    };
     let mut attachments = 0;
     for message in &messages {
         let path = format!("/v1/messages/{}/raw", id(&message["id"]));
-        let (status, _, raw) = fetch(&path, &[]).await;
+        let (status, _, raw) = fetch(&gateway, &key, &path, None).await;
         assert_eq!(
             (status, raw.len() as u64),
             (200, message["size"].as_u64().unwrap())
         );
-        let (_, _, part) = fetch(&path, &[("range", "bytes=5-20")]).await;
-        assert_eq!(part, raw.slice(5..21));
+        let (status, _, slice) = fetch(&gateway, &key, &path, Some(("range", "bytes=5-20"))).await;
+        assert_eq!((status, slice), (206, raw.slice(5..21)));
         let parsed = mail_parser::MessageParser::default().parse(&raw[..]).unwrap();
         assert_eq!(parsed.subject(), message["subject"].as_str());
         assert_eq!(parsed.message_id(), message["message_id"].as_str());
         for attachment in message["attachments"].as_array().unwrap() {
             attachments += 1;
             assert_eq!(attachment["message_id"], message["id"]);
-            let path = format!("/v1/attachments/{}", id(&attachment["id"]));
-            assert_eq!(&gateway.get(&key, &path).await, attachment);
-            let path = format!("{path}/content");
-            let (status, headers, content) = fetch(&path, &[]).await;
-            assert_eq!(
-                (status, content.len() as u64),
-                (200, attachment["size"].as_u64().unwrap())
-            );
-            let digest: String = Sha256::digest(&content)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            assert_eq!(attachment["sha256"], digest);
-            assert_eq!(headers["content-length"], content.len().to_string().as_str());
-            let last = content.len() - 1;
-            for (range, expected) in [
-                ("bytes=0-0".to_owned(), content.slice(..1)),
-                (format!("bytes={last}-"), content.slice(last..)),
-                ("bytes=-2".to_owned(), content.slice(content.len() - 2..)),
-            ] {
-                let (status, headers, part) = fetch(&path, &[("range", &range)]).await;
-                assert_eq!((status, part), (206, expected), "{range}");
-                let place = headers["content-range"].to_str().unwrap();
-                assert!(
-                    place.starts_with("bytes ") && place.ends_with(&format!("/{}", content.len())),
-                    "{place}"
-                );
-            }
-            let (status, headers, _) = fetch(&path, &[("range", &format!("bytes={}-", content.len()))]).await;
-            assert_eq!(
-                (status, headers["content-range"].to_str().unwrap()),
-                (416, format!("bytes */{}", content.len()).as_str())
-            );
-            let tag = fetch(&path, &[]).await.1["etag"].clone();
-            let (status, _, nothing) = fetch(&path, &[("if-none-match", tag.to_str().unwrap())]).await;
-            assert_eq!((status, nothing.len()), (304, 0));
+            has_its_content(&gateway, &key, attachment).await;
         }
     }
     assert!(attachments > 2, "the story has attachments");
     gateway.stop().await;
+}
+
+/// The status, the headers and the bytes of an answer.
+async fn fetch(
+    gateway: &Gateway,
+    key: &str,
+    path: &str,
+    header: Option<(&str, &str)>,
+) -> (u16, HeaderMap, Bytes) {
+    let mut request = gateway.request("GET", key, path);
+    if let Some((name, value)) = header {
+        request = request.header(name, value);
+    }
+    let answer = request.send().await.unwrap();
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    (status, headers, answer.bytes().await.unwrap())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from_digit(digit.into(), 16).unwrap())
+        .collect()
+}
+
+/// The content is what size and digest say, whole and in ranges.
+async fn has_its_content(gateway: &Gateway, key: &str, attachment: &Value) {
+    let path = format!("/v1/attachments/{}", id(&attachment["id"]));
+    assert_eq!(&gateway.get(key, &path).await, attachment);
+    let path = format!("{path}/content");
+    let (status, headers, content) = fetch(gateway, key, &path, None).await;
+    let size = content.len();
+    assert_eq!((status, json!(size)), (200, attachment["size"].clone()));
+    let digest: [u8; 32] = Sha256::digest(&content).into();
+    assert_eq!(text(&attachment["sha256"]), hexadecimal(&digest));
+    assert_eq!(headers["content-length"], size.to_string().as_str());
+    for (range, expected) in [
+        ("bytes=0-0".to_owned(), content.slice(..1)),
+        (format!("bytes={}-", size - 1), content.slice(size - 1..)),
+        ("bytes=-2".to_owned(), content.slice(size - 2..)),
+    ] {
+        let (status, headers, slice) = fetch(gateway, key, &path, Some(("range", &range))).await;
+        assert_eq!((status, slice), (206, expected), "{range}");
+        let place = headers["content-range"].to_str().unwrap();
+        assert!(
+            place.starts_with("bytes ") && place.ends_with(&format!("/{size}")),
+            "{place}"
+        );
+    }
+    let outside = format!("bytes={size}-");
+    let (status, outside, _) = fetch(gateway, key, &path, Some(("range", &outside))).await;
+    assert_eq!(
+        (status, outside["content-range"].to_str().unwrap()),
+        (416, format!("bytes */{size}").as_str())
+    );
+    let tag = headers["etag"].to_str().unwrap();
+    let (status, _, nothing) = fetch(gateway, key, &path, Some(("if-none-match", tag))).await;
+    assert_eq!((status, nothing.len()), (304, 0));
 }

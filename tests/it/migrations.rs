@@ -11,7 +11,11 @@ use crate::{
 
 mod on {
     use super::both;
-    both!(migrations_run_once, down_undoes_up, every_foreign_key_has_an_index);
+    both!(
+        migrations_run_once,
+        down_undoes_up,
+        every_foreign_key_has_an_index
+    );
 }
 
 /// What only one of the databases has: the full-text index, and the migrations' own notes.
@@ -28,7 +32,8 @@ const SQLITE_FOREIGN: &str = "SELECT m, 'fk ' || m || ' (' || group_concat(f, ',
     group_concat(o, ', ') || ') ' || d FROM (SELECT m.name m, f.id id, f.\"from\" f, f.\"table\" t, f.\"to\" o, \
     f.on_delete d FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' \
     ORDER BY m.name, f.id, f.seq) GROUP BY m, id";
-const SQLITE_INDEXES: &str = "SELECT tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
+const SQLITE_INDEXES: &str =
+    "SELECT tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
 
 /// The same of PostgreSQL, its types written as SQLite's.
 const PG_COLUMNS: &str = "SELECT table_name, table_name || '.' || column_name || ' ' || CASE \
@@ -61,11 +66,24 @@ async fn schema(fixture: &Fixture, backend: Backend) -> BTreeSet<String> {
     for statement in statements {
         for row in fixture.rows(statement).await {
             if !OWN.iter().any(|own| row[0].starts_with(own)) && !row[0].starts_with("sqlite_") {
-                found.insert(row[1].replace(" public.", " ").replace(" USING btree", "").replace(['(', ')', '"'], " "));
+                found.insert(
+                    row[1]
+                        .replace(" public.", " ")
+                        .replace(" USING btree", "")
+                        .replace(['(', ')', '"'], " "),
+                );
             }
         }
     }
-    found.into_iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",")).collect()
+    found
+        .into_iter()
+        .map(|line| {
+            line.split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .replace(" ,", ",")
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,30 +93,53 @@ async fn both_databases_have_the_same_schema() {
     assert!(sqlite.len() > 200, "{} lines are a schema", sqlite.len());
     let only = |one: &BTreeSet<String>, other| one.difference(other).cloned().collect::<Vec<_>>();
     let (left, right) = (only(&sqlite, &postgres), only(&postgres, &sqlite));
-    assert!(left.is_empty() && right.is_empty(), "only SQLite: {left:#?}\nonly PostgreSQL: {right:#?}");
+    assert!(
+        left.is_empty() && right.is_empty(),
+        "only SQLite: {left:#?}\nonly PostgreSQL: {right:#?}"
+    );
 }
 
 async fn migrations_run_once(backend: Backend) {
     let fixture = Fixture::unmigrated(backend).await;
-    let starts: Vec<_> = (0..4).map(|_| Store::open(&fixture.database).unwrap()).collect();
-    let all = futures_util::future::join_all(starts.iter().map(Store::migrate)).await;
-    for one in all {
+    // The embedded database has one process, which holds the lock of its folder; PostgreSQL has many.
+    let count = if backend == Backend::Sqlite { 1 } else { 4 };
+    let mut starts = tokio::task::JoinSet::new();
+    for _ in 0..count {
+        let store = Store::open(&fixture.database).unwrap();
+        starts.spawn(async move { store.migrate().await });
+    }
+    for one in starts.join_all().await {
         one.unwrap_or_else(|error| panic!("{error:?}"));
     }
     let before = schema(&fixture, backend).await;
-    let versions = fixture.rows("SELECT version FROM __diesel_schema_migrations").await;
+    let versions = fixture
+        .rows("SELECT version FROM __diesel_schema_migrations")
+        .await;
     assert_eq!(versions.len(), migrations(backend).len());
     fixture.fill("acme").await;
     fixture.store.migrate().await.unwrap();
     assert_eq!(schema(&fixture, backend).await, before);
-    assert_eq!(fixture.rows("SELECT count(*) FROM tenants").await[0][0], "1", "rows stay");
+    assert_eq!(
+        fixture.rows("SELECT count(*) FROM tenants").await[0][0],
+        "1",
+        "rows stay"
+    );
 }
 
 /// The folders of a database's migrations, in order.
 fn migrations(backend: Backend) -> Vec<std::path::PathBuf> {
-    let name = if backend == Backend::Sqlite { "sqlite" } else { "postgres" };
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(name);
-    let mut found: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let name = if backend == Backend::Sqlite {
+        "sqlite"
+    } else {
+        "postgres"
+    };
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("migrations")
+        .join(name);
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     found.sort();
     found
 }
@@ -106,7 +147,9 @@ fn migrations(backend: Backend) -> Vec<std::path::PathBuf> {
 #[test]
 fn both_databases_have_the_same_migrations() {
     let names = |backend| {
-        let names = migrations(backend).into_iter().map(|path| path.file_name().unwrap().to_owned());
+        let names = migrations(backend)
+            .into_iter()
+            .map(|path| path.file_name().unwrap().to_owned());
         names.collect::<Vec<_>>()
     };
     assert_eq!(names(Backend::Sqlite), names(Backend::Postgres));
@@ -117,11 +160,15 @@ async fn down_undoes_up(backend: Backend) {
     let before = schema(&fixture, backend).await;
     fixture.fill("acme").await;
     for migration in migrations(backend).iter().rev() {
-        fixture.batch(&std::fs::read_to_string(migration.join("down.sql")).unwrap()).await;
+        fixture
+            .batch(&std::fs::read_to_string(migration.join("down.sql")).unwrap())
+            .await;
     }
     assert!(schema(&fixture, backend).await.is_empty(), "nothing stays");
     for migration in &migrations(backend) {
-        fixture.batch(&std::fs::read_to_string(migration.join("up.sql")).unwrap()).await;
+        fixture
+            .batch(&std::fs::read_to_string(migration.join("up.sql")).unwrap())
+            .await;
     }
     assert_eq!(schema(&fixture, backend).await, before);
     fixture.fill("acme").await;
@@ -131,7 +178,11 @@ async fn down_undoes_up(backend: Backend) {
 async fn every_foreign_key_has_an_index(backend: Backend) {
     let fixture = Fixture::start(backend).await;
     let schema = schema(&fixture, backend).await;
-    let columns = |text: &str| text.split(", ").map(|word| word.replace(" DESC", "")).collect::<Vec<_>>();
+    let columns = |text: &str| {
+        text.split(", ")
+            .map(|word| word.replace(" DESC", ""))
+            .collect::<Vec<_>>()
+    };
     let mut indexes = Vec::new();
     for line in &schema {
         let words: Vec<&str> = line.splitn(3, ' ').collect();
@@ -159,11 +210,18 @@ async fn every_foreign_key_has_an_index(backend: Backend) {
         let key = columns(rest.split_once(" -> ").unwrap().0);
         // The tenant and the last column are enough: what is between them follows from the last.
         let needed = [key.first().unwrap(), key.last().unwrap()];
-        let served = |index: &[String]| needed.iter().all(|name| index.iter().take(2).any(|column| column == *name));
+        let served = |index: &[String]| {
+            needed
+                .iter()
+                .all(|name| index.iter().take(2).any(|column| column == *name))
+        };
         if !indexes.iter().any(|(of, index)| *of == table && served(index)) {
             missing.push(line);
         }
     }
     assert!(count > 25, "{count} foreign keys");
-    assert!(missing.is_empty(), "no index begins with the columns of {missing:#?}");
+    assert!(
+        missing.is_empty(),
+        "no index begins with the columns of {missing:#?}"
+    );
 }

@@ -69,11 +69,11 @@ async fn the_story_is_synced_and_followed(backend: Backend) {
     assert!(contract.is_some(), "the contract's thread has 9 messages");
 
     let found = eventually(async || {
-        let page = gateway.get(&tenant.key, "/v1/messages?q=contract").await;
+        let page = gateway.get(&tenant.key, "/v1/messages?q=agreement").await;
         let data = page["data"].as_array().unwrap().clone();
         (!data.is_empty()).then_some(data)
     });
-    assert!(found.await.is_some(), "the index finds the contract");
+    assert!(found.await.is_some(), "the index finds the agreement");
 
     let now = Clock::system().now();
     let (folder, raw) = story::next_message(0, now);

@@ -29,14 +29,26 @@ mod on {
 
 /// Subject and text of the messages that are searched; a query names them by their places in this list.
 const MAIL: &[(&str, &str)] = &[
-    ("Contract for the new house", "Please sign the contract by Friday. Your e-mail arrived."),
+    (
+        "Contract for the new house",
+        "Please sign the contract by Friday. Your e-mail arrived.",
+    ),
     ("Signing", "The new contracts are ready, the old house is sold."),
-    ("Grüße aus Zürich", "Wir treffen uns in der Straße am Café, naïve résumé."),
+    (
+        "Grüße aus Zürich",
+        "Wir treffen uns in der Straße am Café, naïve résumé.",
+    ),
     ("会议安排", "明天下午三点在北京开会，请准时参加。"),
     ("打ち合わせ", "東京タワーで会いましょう"),
-    ("Invoice 2024-0815", "Total: 1,234.56 EUR, order #ab12cd, 1e5 units, 3d print"),
+    (
+        "Invoice 2024-0815",
+        "Total: 1,234.56 EUR, order #ab12cd, 1e5 units, 3d print",
+    ),
     ("हिन्दी पत्र", "नमस्ते दुनिया"),
-    ("' OR 1=1 --", "tenant : subject NEAR( & | ! <-> '); DROP TABLE messages; --"),
+    (
+        "' OR 1=1 --",
+        "tenant : subject NEAR( & | ! <-> '); DROP TABLE messages; --",
+    ),
     ("Тема письма", "Привет, МИР! Ёлка"),
 ];
 
@@ -92,11 +104,21 @@ const QUERIES: &[(&str, bool, &[usize])] = &[
 
 async fn find(fixture: &Fixture, tenant: TenantId, query: &str, subject_only: bool) -> Vec<Uuid> {
     let query = Query::parse(query).unwrap();
-    let words = if subject_only { (None, Some(&query)) } else { (Some(&query), None) };
+    let words = if subject_only {
+        (None, Some(&query))
+    } else {
+        (Some(&query), None)
+    };
     let mut conn = fixture.store.read().await.unwrap();
     let filter = MessageFilter::default();
-    let page = conn.list_messages(tenant, Visibility::All, &filter, words, PageRequest::first()).await;
-    page.unwrap_or_else(|error| panic!("{query:?}: {error:?}")).data.iter().map(|message| message.id).collect()
+    let page = conn
+        .list_messages(tenant, Visibility::All, &filter, words, PageRequest::first())
+        .await;
+    page.unwrap_or_else(|error| panic!("{query:?}: {error:?}"))
+        .data
+        .iter()
+        .map(|message| message.id)
+        .collect()
 }
 
 async fn filled(fixture: &Fixture, name: &str) -> (Owner, Vec<Uuid>) {
@@ -119,7 +141,9 @@ async fn queries_find_what_they_name(backend: Backend) {
             .map(|found| ids.iter().position(|id| *id == found).unwrap())
             .collect();
         if found != *expected {
-            wrong.push(format!("{query} (subject only: {subject_only}) finds {found:?}, not {expected:?}"));
+            wrong.push(format!(
+                "{query} (subject only: {subject_only}) finds {found:?}, not {expected:?}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -129,7 +153,9 @@ async fn another_tenant_finds_nothing(backend: Backend) {
     let fixture = Fixture::start(backend).await;
     let (acme, _) = filled(&fixture, "acme").await;
     let other = fixture.owner("other").await;
-    let own = fixture.message(other, 1, at(1), ("Contract", "of the other")).await;
+    let own = fixture
+        .message(other, 1, at(1), ("Contract", "of the other"))
+        .await;
     assert_eq!(find(&fixture, other.tenant, "contract", false).await, [own]);
     let foreign = acme.tenant.0.simple().to_string();
     for query in ["house", "arne house", &format!("tenant : {foreign}"), &foreign] {
@@ -141,7 +167,11 @@ async fn another_tenant_finds_nothing(backend: Backend) {
 
 /// How many documents the full-text index holds.
 async fn documents(fixture: &Fixture, backend: Backend) -> String {
-    let table = if backend == Backend::Sqlite { "search_words_docsize" } else { "search_documents" };
+    let table = if backend == Backend::Sqlite {
+        "search_words_docsize"
+    } else {
+        "search_documents"
+    };
     fixture.rows(&format!("SELECT count(*) FROM {table}")).await[0][0].clone()
 }
 
@@ -149,13 +179,22 @@ async fn deleted_messages_leave_the_index(backend: Backend) {
     let fixture = Fixture::start(backend).await;
     let (acme, ids) = filled(&fixture, "acme").await;
     let other = fixture.owner("other").await;
-    fixture.message(other, 1, at(1), ("Contract", "of the other")).await;
+    fixture
+        .message(other, 1, at(1), ("Contract", "of the other"))
+        .await;
     let all = ids.len();
     assert_eq!(documents(&fixture, backend).await, (all + 1).to_string());
 
     // Indexed again with other words, and then with none.
-    let job = IndexJob { tenant: acme.tenant, message: ids[0], queued_at: at(0) };
-    let words = Words { subject: search::words("Agreement"), ..Words::default() };
+    let job = IndexJob {
+        tenant: acme.tenant,
+        message: ids[0],
+        queued_at: at(0),
+    };
+    let words = Words {
+        subject: search::words("Agreement"),
+        ..Words::default()
+    };
     let again = job.clone();
     fixture
         .store
@@ -163,7 +202,10 @@ async fn deleted_messages_leave_the_index(backend: Backend) {
         .await
         .unwrap();
     assert_eq!(find(&fixture, acme.tenant, "agreement", false).await, [ids[0]]);
-    assert!(find(&fixture, acme.tenant, "contract", false).await.is_empty(), "the words before are gone");
+    assert!(
+        find(&fixture, acme.tenant, "contract", false).await.is_empty(),
+        "the words before are gone"
+    );
     assert_eq!(documents(&fixture, backend).await, (all + 1).to_string());
     fixture
         .store
@@ -185,7 +227,11 @@ async fn deleted_messages_leave_the_index(backend: Backend) {
     assert_eq!(fixture.rows(queue).await[0][0], all.to_string());
 
     // A tenant that is deleted takes its words along, and those of nobody else.
-    fixture.store.transaction(|tx| Box::pin(async move { tx.delete_tenant(tenant).await })).await.unwrap();
+    fixture
+        .store
+        .transaction(|tx| Box::pin(async move { tx.delete_tenant(tenant).await }))
+        .await
+        .unwrap();
     assert_eq!(documents(&fixture, backend).await, "1");
     assert_eq!(fixture.rows(queue).await[0][0], "0");
     assert_eq!(find(&fixture, other.tenant, "contract", false).await.len(), 1);
@@ -200,10 +246,19 @@ async fn a_message_of_many_words_is_indexed(backend: Backend) {
         let words: Vec<String> = (0..100_000).map(|number| format!("{letter}{number:x}")).collect();
         search::words(&words.join(" "))
     };
-    let words = Words { subject: many('s'), participants: many('p'), body: many('b') };
-    let job = IndexJob { tenant: owner.tenant, message, queued_at: at(1) };
-    let write =
-        fixture.store.transaction(|tx| Box::pin(async move { tx.index_message(&job, Some(&words)).await }));
+    let words = Words {
+        subject: many('s'),
+        participants: many('p'),
+        body: many('b'),
+    };
+    let job = IndexJob {
+        tenant: owner.tenant,
+        message,
+        queued_at: at(1),
+    };
+    let write = fixture
+        .store
+        .transaction(|tx| Box::pin(async move { tx.index_message(&job, Some(&words)).await }));
     write.await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(find(&fixture, owner.tenant, "s1", true).await, [message]);
     assert_eq!(find(&fixture, owner.tenant, "p1", false).await, [message]);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use postroom::{
-    model::clock::Clock,
+    model::{clock::Clock, mailbox::Mailbox},
     sandbox::{Account, Sandbox, story},
 };
 use serde_json::json;
@@ -55,13 +55,18 @@ fn log() -> Log {
 }
 
 fn contains(bytes: &[u8], secret: &str) -> bool {
-    bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+    bytes
+        .windows(secret.len())
+        .any(|window| window == secret.as_bytes())
 }
 
 /// A sandbox with one account, and its port.
 async fn sandbox(password: &str) -> (CancellationToken, u16) {
     let sandbox = Sandbox::new(Clock::system());
-    sandbox.add_account(Account { username: story::ADDRESS.to_owned(), password: password.to_owned().into() });
+    sandbox.add_account(Account {
+        username: story::ADDRESS.to_owned(),
+        password: password.to_owned().into(),
+    });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let stop = CancellationToken::new();
@@ -76,7 +81,7 @@ async fn stored(gateway: &Gateway, backend: Backend, url: Option<&str>) -> Vec<u
         let folder = &gateway.app.config.storage.data_dir;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_file() && path.to_string_lossy().contains(".sqlite") {
+            if path.is_file() && path.to_string_lossy().contains("postroom.db") {
                 all.extend(std::fs::read(path).unwrap());
             }
         }
@@ -99,9 +104,7 @@ async fn secrets_stay_secret(backend: Backend) {
     let (_stop, port) = sandbox(&password).await;
     let gateway = Gateway::start(backend).await;
     let tenant = gateway.tenant("Acme").await;
-    let server = |password: &str| {
-        json!({"host": "127.0.0.1", "port": port, "security": "none", "username": story::ADDRESS, "password": password})
-    };
+    let server = |password: &str| json!({"host": "127.0.0.1", "port": port, "security": "none", "username": story::ADDRESS, "password": password});
     let mut answers = Vec::new();
     let mut call = async |method: &str, path: &str, body: serde_json::Value| {
         let body = Some(body).filter(|body| !body.is_null());
@@ -109,44 +112,71 @@ async fn secrets_stay_secret(backend: Backend) {
         answers.push(json.to_string());
         (status, json)
     };
-    // Refused: by the mail server, by its port, and by the check of the request.
-    let create = |imap: serde_json::Value| json!({"address": story::ADDRESS, "imap": imap});
-    let (status, _) = call("POST", "/v1/mailboxes", create(server(&wrong))).await;
-    assert!((400..500).contains(&status), "a wrong password is refused: {status}");
-    let mut unreachable = server(&password);
-    unreachable["port"] = json!(1);
-    assert!(call("POST", "/v1/mailboxes", create(unreachable)).await.0 >= 400);
+    let create = |address: &str, imap: serde_json::Value| json!({"address": address, "imap": imap});
+    let refused = |mailbox: &Mailbox| mailbox.error.is_some().then_some(());
+    let id_of = |mailbox: &serde_json::Value| mailbox["id"].as_str().unwrap().parse().unwrap();
+    // Refused by the check of the request, which names what is wrong with it.
     let mut unknown = server(&password);
     unknown["secret"] = json!(password);
-    assert!(call("POST", "/v1/mailboxes", create(unknown)).await.0 >= 400);
+    assert!(
+        (400..500).contains(
+            &call("POST", "/v1/mailboxes", create(story::ADDRESS, unknown))
+                .await
+                .0
+        )
+    );
     let mut shape = server(&password);
     shape["password"] = json!([password]);
-    assert!(call("POST", "/v1/mailboxes", create(shape)).await.0 >= 400);
-    // Connected, read, changed to a password that does not work, and deleted.
-    let (status, mailbox) = call("POST", "/v1/mailboxes", create(server(&password))).await;
+    assert!(
+        (400..500).contains(
+            &call("POST", "/v1/mailboxes", create(story::ADDRESS, shape))
+                .await
+                .0
+        )
+    );
+    // Refused by the mail server, and by a port where none is.
+    let (status, mailbox) = call("POST", "/v1/mailboxes", create(story::ADDRESS, server(&wrong))).await;
     assert_eq!(status, 201, "{mailbox}");
-    let id: uuid::Uuid = mailbox["id"].as_str().unwrap().parse().unwrap();
-    gateway.wait_for(&tenant, id, "connected", connected).await;
+    let id = id_of(&mailbox);
+    gateway.wait_for(&tenant, id, "refused", refused).await;
+    let mut unreachable = server(&password);
+    unreachable["port"] = json!(1);
+    let (status, other) = call("POST", "/v1/mailboxes", create("other@example.test", unreachable)).await;
+    assert_eq!(status, 201, "{other}");
+    gateway
+        .wait_for(&tenant, id_of(&other), "unreachable", refused)
+        .await;
+    // Connected, read, and changed to a password that does not work.
     let path = format!("/v1/mailboxes/{id}");
+    let (status, changed) = call("PATCH", &path, json!({"imap": server(&password)})).await;
+    assert_eq!(status, 200, "{changed}");
+    gateway.wait_for(&tenant, id, "connected", connected).await;
+    let (status, changed) = call("PATCH", &path, json!({"imap": server(&later)})).await;
+    assert_eq!(status, 200, "{changed}");
+    gateway.wait_for(&tenant, id, "refused", refused).await;
     call("GET", &path, json!(null)).await;
     call("GET", "/v1/mailboxes", json!(null)).await;
-    let (status, _) = call("PATCH", &path, json!({"imap": server(&later)})).await;
-    assert!(status < 500, "{status}");
     call("GET", "/v1/api-keys", json!(null)).await;
     call("GET", "/v1/nothing", json!(null)).await;
     let wrong_key = format!("{}x", tenant.key);
-    assert_eq!(gateway.call("GET", &wrong_key, "/v1/mailboxes", None).await.0, 401);
+    assert_eq!(
+        gateway.call("GET", &wrong_key, "/v1/mailboxes", None).await.0,
+        401
+    );
     let admin = gateway.admin_key();
     gateway.call("GET", &admin, "/v1/tenants", None).await;
 
     let url = match &gateway.app.config.storage.database {
-        postroom::config::DatabaseUrl::Postgres(url) => Some(url.expose_secret().to_owned()),
+        postroom::config::DatabaseUrl::Postgres(url) => Some(url.clone()),
         postroom::config::DatabaseUrl::Sqlite(_) => None,
     };
     let stored = stored(&gateway, backend, url.as_deref()).await;
     assert!(contains(&stored, story::ADDRESS), "what is read is the database");
     let logged = log.0.lock().unwrap().clone();
-    assert!(contains(&logged, "tokio") || contains(&logged, "hyper"), "the log is that of every crate");
+    assert!(
+        contains(&logged, "tokio") || contains(&logged, "hyper"),
+        "the log is that of every crate"
+    );
     // Of a key, the part that is no secret is stored and may be logged; the last characters are the secret.
     let secret_of = |key: &str| key[key.len() - 24..].to_owned();
     for (name, secret) in [
@@ -160,7 +190,10 @@ async fn secrets_stay_secret(backend: Backend) {
         for secret in [&secret, &hex] {
             assert!(!contains(&stored, secret), "{name} is in the database");
             assert!(!contains(&logged, secret), "{name} is in the log");
-            assert!(!answers.iter().any(|answer| answer.contains(secret)), "{name} is in an answer");
+            assert!(
+                !answers.iter().any(|answer| answer.contains(secret)),
+                "{name} is in an answer"
+            );
         }
     }
     gateway.stop().await;

@@ -31,23 +31,33 @@ async fn pages_over_equal_times_have_every_row_once(backend: Backend) {
     for uid in 0..11 {
         // Three at each time, but for the last.
         let second = uid / 3;
-        expected.push((second, fixture.message(owner, uid, at(second), ("Subject", "text")).await));
+        expected.push((
+            second,
+            fixture.message(owner, uid, at(second), ("Subject", "text")).await,
+        ));
     }
     expected.sort_unstable_by(|one, other| other.cmp(one));
     let expected: Vec<Uuid> = expected.into_iter().map(|(_, id)| id).collect();
     for limit in [1, 2, 3, 4, 10, 11, 12] {
         for mailbox_id in [None, Some(owner.mailbox)] {
-            let filter = MessageFilter { mailbox_id, ..MessageFilter::default() };
+            let filter = MessageFilter {
+                mailbox_id,
+                ..MessageFilter::default()
+            };
             let (mut found, mut after) = (Vec::new(), None);
             loop {
                 let mut conn = fixture.store.read().await.unwrap();
                 let page = PageRequest { limit, after };
-                let page =
-                    conn.list_messages(owner.tenant, Visibility::All, &filter, (None, None), page).await.unwrap();
+                let page = conn
+                    .list_messages(owner.tenant, Visibility::All, &filter, (None, None), page)
+                    .await
+                    .unwrap();
                 assert!(page.data.len() <= usize::from(limit));
                 found.extend(page.data.iter().map(|message| message.id));
                 // As it comes back from a client.
-                after = page.next.map(|next| Position::from_cursor(&next.to_cursor()).unwrap());
+                after = page
+                    .next
+                    .map(|next| Position::from_cursor(&next.to_cursor()).unwrap());
                 if after.is_none() {
                     break;
                 }
@@ -60,7 +70,11 @@ async fn pages_over_equal_times_have_every_row_once(backend: Backend) {
 async fn count(fixture: &Fixture, owner: Owner) -> usize {
     let mut conn = fixture.store.read().await.unwrap();
     let filter = postroom::model::mailbox::MailboxFilter::default();
-    conn.list_mailboxes(owner.tenant, Visibility::All, &filter, PageRequest::first()).await.unwrap().data.len()
+    conn.list_mailboxes(owner.tenant, Visibility::All, &filter, PageRequest::first())
+        .await
+        .unwrap()
+        .data
+        .len()
 }
 
 async fn a_failed_transaction_leaves_nothing(backend: Backend) {
@@ -69,7 +83,8 @@ async fn a_failed_transaction_leaves_nothing(backend: Backend) {
     for _ in 0..20 {
         let refused = fixture.store.transaction(|tx| {
             Box::pin(async move {
-                tx.create_mailbox(owner.tenant, &mailbox("second@acme.test")).await?;
+                tx.create_mailbox(owner.tenant, &mailbox("second@acme.test"))
+                    .await?;
                 Err::<(), _>(Error::NotFound("mailbox"))
             })
         });
@@ -77,7 +92,8 @@ async fn a_failed_transaction_leaves_nothing(backend: Backend) {
         // A statement that the database refuses.
         let refused = fixture.store.transaction(|tx| {
             Box::pin(async move {
-                tx.create_mailbox(owner.tenant, &mailbox("second@acme.test")).await?;
+                tx.create_mailbox(owner.tenant, &mailbox("second@acme.test"))
+                    .await?;
                 tx.create_thread(
                     postroom::model::id::TenantId(Uuid::nil()),
                     &postroom::model::message::Thread {
@@ -109,7 +125,10 @@ async fn a_dropped_transaction_leaves_nothing(backend: Backend) {
         let (reached, wait) = tokio::sync::oneshot::channel();
         let work = fixture.store.transaction(|tx| {
             Box::pin(async move {
-                assert!(tx.create_mailbox(owner.tenant, &mailbox("second@acme.test")).await?);
+                assert!(
+                    tx.create_mailbox(owner.tenant, &mailbox("second@acme.test"))
+                        .await?
+                );
                 reached.send(()).unwrap();
                 std::future::pending::<()>().await;
                 Ok(())
@@ -134,7 +153,10 @@ async fn a_dropped_transaction_leaves_nothing(backend: Backend) {
     }
     let found = count(&fixture, owner).await;
     assert!(found > committed, "what was answered is stored: {committed}");
-    let next = tokio::time::timeout(Duration::from_secs(30), fixture.mailbox(owner.tenant, "second@acme.test"));
+    let next = tokio::time::timeout(
+        Duration::from_secs(30),
+        fixture.mailbox(owner.tenant, "second@acme.test"),
+    );
     let written = next.await.expect("the pool has connections");
     assert_eq!(count(&fixture, written).await, found + 1);
 }

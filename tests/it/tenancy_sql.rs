@@ -28,15 +28,21 @@ const POSTGRES: &str = "SELECT c.conrelid::regclass, c.oid, a.attname, c.confrel
     AND b.attrelid = c.confrelid AND b.attnum = k.parent ORDER BY 1, 2, k.place";
 
 async fn foreign_keys(fixture: &Fixture, backend: Backend) -> Vec<Foreign> {
-    let statement = if backend == Backend::Sqlite { SQLITE } else { POSTGRES };
+    let statement = if backend == Backend::Sqlite {
+        SQLITE
+    } else {
+        POSTGRES
+    };
     let mut found = BTreeMap::<(String, String), Foreign>::new();
     for row in fixture.rows(statement).await {
-        let foreign = found.entry((row[0].clone(), row[1].clone())).or_insert_with(|| Foreign {
-            table: row[0].clone(),
-            from: Vec::new(),
-            parent: row[3].clone(),
-            to: Vec::new(),
-        });
+        let foreign = found
+            .entry((row[0].clone(), row[1].clone()))
+            .or_insert_with(|| Foreign {
+                table: row[0].clone(),
+                from: Vec::new(),
+                parent: row[3].clone(),
+                to: Vec::new(),
+            });
         foreign.from.push(row[2].clone());
         foreign.to.push(row[4].clone());
     }
@@ -52,34 +58,63 @@ async fn no_row_points_into_another_tenant(backend: Backend) {
         Backend::Postgres => format!("'{id}'"),
     };
     let (acme, other) = (id(acme), id(other));
-    let row = if backend == Backend::Sqlite { "rowid" } else { "ctid" };
+    let row = if backend == Backend::Sqlite {
+        "rowid"
+    } else {
+        "ctid"
+    };
     let keys = foreign_keys(&fixture, backend).await;
     assert!(keys.len() > 25, "{} foreign keys", keys.len());
-    for Foreign { table, from, parent, to } in &keys {
+    for Foreign {
+        table,
+        from,
+        parent,
+        to,
+    } in &keys
+    {
         let (column, target) = (from.last().unwrap(), to.last().unwrap());
         let foreign = match parent.as_str() {
             "tenants" => id(uuid::Uuid::from_u128(1)),
             _ => {
-                assert_eq!((from[0].as_str(), to[0].as_str()), ("tenant_id", "tenant_id"), "{table} ({from:?})");
+                assert_eq!(
+                    (from[0].as_str(), to[0].as_str()),
+                    ("tenant_id", "tenant_id"),
+                    "{table} ({from:?})"
+                );
                 format!("(SELECT {target} FROM {parent} WHERE tenant_id = {other} LIMIT 1)")
             }
         };
         let one = format!(
             "{row} IN (SELECT {row} FROM {table} WHERE tenant_id = {acme} AND {column} IS NOT NULL LIMIT 1)"
         );
-        let rows = fixture.rows(&format!("SELECT count(*) FROM {table} WHERE {one}")).await;
+        let rows = fixture
+            .rows(&format!("SELECT count(*) FROM {table} WHERE {one}"))
+            .await;
         assert_eq!(rows[0][0], "1", "the fixture has a row of {table} with {column}");
         // The same row with its own value is fine, so what is refused is the other tenant's.
-        fixture.rows(&format!("UPDATE {table} SET {column} = {column} WHERE {one}")).await;
-        let refused = fixture.try_rows(&format!("UPDATE {table} SET {column} = {foreign} WHERE {one}")).await;
-        let error = refused.err().unwrap_or_else(|| panic!("{table}.{column} points into another tenant"));
-        assert!(error.to_lowercase().contains("foreign key"), "{table}.{column}: {error}");
+        fixture
+            .rows(&format!("UPDATE {table} SET {column} = {column} WHERE {one}"))
+            .await;
+        let refused = fixture
+            .try_rows(&format!("UPDATE {table} SET {column} = {foreign} WHERE {one}"))
+            .await;
+        let error = refused
+            .err()
+            .unwrap_or_else(|| panic!("{table}.{column} points into another tenant"));
+        assert!(
+            error.to_lowercase().contains("foreign key"),
+            "{table}.{column}: {error}"
+        );
     }
 }
 
 /// Columns that end in `_id` and name no row of ours.
-const NO_ROW: [&str; 4] =
-    ["messages.message_id", "folders.object_id", "mailboxes.external_account_id", "attachments.content_id"];
+const NO_ROW: [&str; 4] = [
+    "messages.message_id",
+    "folders.object_id",
+    "mailboxes.external_account_id",
+    "attachments.content_id",
+];
 
 async fn every_id_is_a_foreign_key(backend: Backend) {
     let fixture = Fixture::start(backend).await;
@@ -94,10 +129,16 @@ async fn every_id_is_a_foreign_key(backend: Backend) {
         }
     };
     let keys = foreign_keys(&fixture, backend).await;
-    let covered: BTreeSet<String> =
-        keys.iter().flat_map(|key| key.from.iter().map(|column| format!("{}.{column}", key.table))).collect();
-    let mut loose: Vec<String> =
-        fixture.rows(columns).await.iter().map(|row| format!("{}.{}", row[0], row[1])).collect();
+    let covered: BTreeSet<String> = keys
+        .iter()
+        .flat_map(|key| key.from.iter().map(|column| format!("{}.{column}", key.table)))
+        .collect();
+    let mut loose: Vec<String> = fixture
+        .rows(columns)
+        .await
+        .iter()
+        .map(|row| format!("{}.{}", row[0], row[1]))
+        .collect();
     assert!(loose.len() > 30, "{} columns", loose.len());
     loose.retain(|column| !covered.contains(column) && !NO_ROW.contains(&column.as_str()));
     assert!(loose.is_empty(), "no foreign key holds {loose:#?}");

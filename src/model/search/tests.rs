@@ -1,5 +1,4 @@
 //! Tests of the words and of the queries.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::prelude::*;
 

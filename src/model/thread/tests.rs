@@ -1,5 +1,4 @@
 //! Tests of the partition and of the reply order.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 

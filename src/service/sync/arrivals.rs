@@ -13,7 +13,7 @@ use crate::{
         folder::{Folder, FolderRole},
         id::{self, TenantId},
         mailbox::{Mailbox, SyncProgress},
-        message::{Message, Parsed, Participant, ParticipantKind, Presence, Thread},
+        message::{Address, Message, Parsed, Participant, ParticipantKind, Presence, Thread},
         thread::{self, RefHash, StoredThread},
     },
     service::mailboxes::is_own,
@@ -190,30 +190,19 @@ impl<'t> Batch<'t> {
         } = arrival;
         let sent_at = parsed.sent_at.unwrap_or(received_at);
         let thread_id = self.threads.join(&parsed, sent_at, self.mailbox.id);
-        let participants: Vec<Participant> = parsed
-            .participants
-            .into_iter()
-            .map(|(kind, address)| Participant {
-                id: id::new(),
-                kind,
-                address,
-            })
-            .collect();
+        let participants = participants(parsed.participants);
         let author = participants.iter().find(|one| one.kind == ParticipantKind::From);
         let own = is_own(self.mailbox, author.map(|one| one.address.address.as_str()));
         let outgoing = folder.role.is_some_and(FolderRole::is_outgoing);
         let presence = Presence::of(own, [(folder.id, outgoing, flags.as_slice())]);
-        let attachments = parsed
-            .attachments
-            .into_iter()
-            .map(|part| Attachment {
-                id: id::new(),
-                mailbox_id: self.mailbox.id,
-                message_id: id,
-                part,
-                created_at: self.now,
-            })
-            .collect();
+        let attachment = |part| Attachment {
+            id: id::new(),
+            mailbox_id: self.mailbox.id,
+            message_id: id,
+            part,
+            created_at: self.now,
+        };
+        let attachments = parsed.attachments.into_iter().map(attachment).collect();
         let message = Message {
             id,
             mailbox_id: self.mailbox.id,
@@ -387,4 +376,15 @@ fn refs_of(parsed: &Parsed) -> Vec<RefHash> {
         parsed.in_reply_to.as_deref(),
         &parsed.references,
     )
+}
+
+fn participants(named: Vec<(ParticipantKind, Address)>) -> Vec<Participant> {
+    let named = named.into_iter();
+    named
+        .map(|(kind, address)| Participant {
+            id: id::new(),
+            kind,
+            address,
+        })
+        .collect()
 }

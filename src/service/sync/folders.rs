@@ -1,5 +1,8 @@
 //! The folder list: new folders come, renamed ones keep their id, and one that was missing twice goes.
 
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
 use super::{App, Fence, Fenced, fenced, presence};
 use crate::model::{
     folder::{Cursor, Folder, FolderRole},
@@ -55,20 +58,7 @@ pub async fn save_folders(
             for (_, folder, entry) in folders {
                 let known = folder.is_some();
                 let before = folder.clone();
-                let mut folder = folder.unwrap_or_else(|| Folder {
-                    id: id::new(),
-                    mailbox_id: fence.mailbox,
-                    raw_name: Vec::new(),
-                    name: String::new(),
-                    delimiter: None,
-                    role: None,
-                    object_id: None,
-                    cursor: Cursor::default(),
-                    message_count: 0,
-                    missing: 0,
-                    created_at: now,
-                    updated_at: now,
-                });
+                let mut folder = folder.unwrap_or_else(|| unseen(fence.mailbox, now));
                 let Listed {
                     raw_name,
                     name,
@@ -113,4 +103,22 @@ pub async fn save_folder(app: &App, fence: Fence, folder: Folder) -> Fenced<()> 
 fn take(folders: &mut Vec<Folder>, is_it: impl Fn(&Folder) -> bool) -> Option<Folder> {
     let at = folders.iter().position(is_it)?;
     Some(folders.swap_remove(at))
+}
+
+/// A folder that was never opened; its names are set by what lists it.
+fn unseen(mailbox: Uuid, now: DateTime<Utc>) -> Folder {
+    Folder {
+        id: id::new(),
+        mailbox_id: mailbox,
+        raw_name: Vec::new(),
+        name: String::new(),
+        delimiter: None,
+        role: None,
+        object_id: None,
+        cursor: Cursor::default(),
+        message_count: 0,
+        missing: 0,
+        created_at: now,
+        updated_at: now,
+    }
 }

@@ -18,7 +18,7 @@ pub use self::{
     folders::{Listed, save_folder, save_folders},
     presence::{apply_expunges, apply_flags, drop_stale, place_matched},
 };
-use super::{App, mailboxes};
+use super::{App, logins};
 use crate::{
     model::{
         Error, Result,
@@ -73,7 +73,7 @@ pub async fn load(app: &App, fence: Fence) -> Fenced<(Mailbox, ServerLogin)> {
         .await?;
     let mailbox = found.filter(|mailbox| mailbox.facts.enabled && !mailbox.facts.retired && !mailbox.halted);
     let mailbox = mailbox.ok_or(Halt::Fenced)?;
-    let login = mailboxes::login(app, fence.tenant, fence.mailbox, Service::Imap)
+    let login = logins::open(app, fence.tenant, fence.mailbox, Service::Imap)
         .await?
         .ok_or(Halt::Fenced)?;
     Ok((mailbox, login))
@@ -221,13 +221,19 @@ pub async fn match_generation(
     for traits in wanted {
         *counts.entry(traits).or_default() += 1;
     }
-    let unique = wanted.iter().enumerate().filter(|(_, traits)| counts.get(traits) == Some(&1));
-    let mut matched: Vec<(usize, Uuid)> =
-        unique.filter_map(|(at, traits)| Some((at, stored.get(traits).copied().flatten()?))).collect();
+    let unique = wanted
+        .iter()
+        .enumerate()
+        .filter(|(_, traits)| counts.get(traits) == Some(&1));
+    let mut matched: Vec<(usize, Uuid)> = unique
+        .filter_map(|(at, traits)| Some((at, stored.get(traits).copied().flatten()?)))
+        .collect();
     // One that was found already in this generation is not what another UID holds: its bytes have to tell.
     let ids: Vec<Uuid> = matched.iter().map(|(_, id)| *id).collect();
     let placed = conn.placements_of(fence.tenant, &ids).await?;
-    let here = placed.iter().filter(|place| place.folder_id == folder.id && place.uid_validity == generation);
+    let here = placed
+        .iter()
+        .filter(|place| place.folder_id == folder.id && place.uid_validity == generation);
     let taken: HashSet<Uuid> = here.map(|place| place.message_id).collect();
     matched.retain(|(_, id)| !taken.contains(id));
     Ok(matched)

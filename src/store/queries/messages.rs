@@ -19,8 +19,8 @@ use crate::{
         messages::{BodyRow, Found, FoundWhole, PresenceRow, Row, Rows},
         placements::CHUNK,
         schema::{
-            folders, mailboxes, message_addresses, message_bodies, message_raws, messages, placements, search_queue,
-            threads,
+            folders, mailboxes, message_addresses, message_bodies, message_raws, messages, placements,
+            search_queue, threads,
         },
         types::{At, Id, Instant},
     },

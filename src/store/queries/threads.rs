@@ -79,8 +79,9 @@ pub(crate) async fn list(
     page: PageRequest,
 ) -> Result<Vec<Row>> {
     // Written out, not bound: the condition of a partial index is met by the same words only.
-    let mut query =
-        visible!(tenant, seen).filter(diesel::dsl::sql::<diesel::sql_types::Bool>("threads.message_count > 0"));
+    let mut query = visible!(tenant, seen).filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
+        "threads.message_count > 0",
+    ));
     if let Some(mailbox) = mailbox {
         query = query.filter(threads::mailbox_id.eq(Id(mailbox)));
     }

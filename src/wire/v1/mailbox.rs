@@ -37,7 +37,11 @@ pub enum Provider {
 /// reached, or broke off. `unset`: no usable credentials yet. `disconnected`: disabled or deleted. More values may be
 /// added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "MailboxState", rename_all = "snake_case", remote = "model::state::State")]
+#[oai(
+    rename = "MailboxState",
+    rename_all = "snake_case",
+    remote = "model::state::State"
+)]
 pub enum State {
     /// Not tried yet.
     Init,
@@ -61,7 +65,11 @@ pub enum State {
 /// `error`: the server could not be reached. `needs_reauth`: the credentials were refused. `retired`: deleted. More
 /// values may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "MailboxStatus", rename_all = "snake_case", remote = "model::state::Status")]
+#[oai(
+    rename = "MailboxStatus",
+    rename_all = "snake_case",
+    remote = "model::state::Status"
+)]
 pub enum Status {
     /// Not connected yet.
     Pending,

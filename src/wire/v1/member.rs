@@ -12,7 +12,11 @@ use crate::model::{
 /// What a member may see and change. `owner`: every mailbox, and the tenant itself. `senior`: every mailbox.
 /// `employee`: the mailboxes that they created. More values may be added to answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "MemberRole", rename_all = "snake_case", remote = "model::member::Role")]
+#[oai(
+    rename = "MemberRole",
+    rename_all = "snake_case",
+    remote = "model::member::Role"
+)]
 pub enum Role {
     /// Sees the mailboxes that they created.
     Employee,

@@ -20,7 +20,11 @@ const MAX_PASSWORD: usize = 4_096;
 /// How a connection is secured. `tls`: TLS from the first byte (RFC 8314). `starttls`: plain first, then TLS, refused
 /// when the server does not offer it. `none`: no TLS at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "ServerSecurity", rename_all = "snake_case", remote = "model::mailbox::Security")]
+#[oai(
+    rename = "ServerSecurity",
+    rename_all = "snake_case",
+    remote = "model::mailbox::Security"
+)]
 pub enum Security {
     /// TLS from the first byte.
     Tls,

@@ -29,7 +29,9 @@ impl Connection<'_> {
     /// to tell of expunges the next time.
     pub(super) async fn pass_over(&mut self, mut folder: Folder) -> Result<Option<(Folder, u32)>, Stop> {
         let known = self.known(&folder);
-        let Some(selected) = self.try_open(&folder, known).await? else { return Ok(None) };
+        let Some(selected) = self.try_open(&folder, known).await? else {
+            return Ok(None);
+        };
         let exists = selected.exists;
         if i64::from(selected.uid_validity) != folder.cursor.uid_validity {
             return Ok(Some((self.begin_generation(folder, &selected).await?, exists)));
@@ -37,12 +39,16 @@ impl Connection<'_> {
         // What is compared with the server's answers is what was known before them.
         let known_to = folder.cursor.last_uid;
         if i64::from(selected.uid_next) - 1 > known_to {
-            let new = self.existing(known_to + 1, i64::from(selected.uid_next) - 1).await?;
+            let new = self
+                .existing(known_to + 1, i64::from(selected.uid_next) - 1)
+                .await?;
             folder = self.receive(folder, &new).await?;
             folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(selected.uid_next) - 1);
             sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
         }
-        folder = self.follow_expunges(folder, &selected, known_to, known.is_some()).await?;
+        folder = self
+            .follow_expunges(folder, &selected, known_to, known.is_some())
+            .await?;
         folder = self.follow_flags(folder, &selected, known_to).await?;
         Ok(Some((folder, exists)))
     }
@@ -115,7 +121,7 @@ impl Connection<'_> {
             let rows = self.session()?.fetch_metadata(&slice, items).await?;
             folder = self
                 .fetch(folder, rows, |cursor, uid| {
-                    cursor.last_uid = cursor.last_uid.max(uid)
+                    cursor.last_uid = cursor.last_uid.max(uid);
                 })
                 .await?;
             if let Some(last) = slice.last() {
@@ -127,18 +133,18 @@ impl Connection<'_> {
     }
 
     /// One slice of the backfill, newest first; the folder's earlier generations go when it is done.
-    pub(super) async fn backfill_slice(&mut self, mut folder: Folder) -> Result<Folder, Stop> {
+    /// `None`: the server does not open it.
+    pub(super) async fn backfill_slice(&mut self, mut folder: Folder) -> Result<Option<Folder>, Stop> {
         let Some(selected) = self.try_open(&folder, None).await? else {
-            // It is listed anew, and missed there, on the next connection.
-            return Err(Stop::Again);
+            return Ok(None);
         };
         if i64::from(selected.uid_validity) != folder.cursor.uid_validity {
-            return self.begin_generation(folder, &selected).await;
+            return self.begin_generation(folder, &selected).await.map(Some);
         }
         let existing = self.existing(1, folder.cursor.backfill_low - 1).await?;
         let (slice, older) = existing.split_last(METADATA);
         let stale = sync::has_stale(&self.shared.app, self.fence, &folder).await?;
-        let items = crate::mail::imap::FetchItems {
+        let items = imap::FetchItems {
             header_fields: stale,
             ..self.items
         };
@@ -149,13 +155,13 @@ impl Connection<'_> {
         rows.reverse();
         folder = self
             .fetch(folder, rows, |cursor, uid| {
-                cursor.backfill_low = cursor.backfill_low.min(uid)
+                cursor.backfill_low = cursor.backfill_low.min(uid);
             })
             .await?;
         folder.cursor.backfill_low = slice.first().filter(|_| !older.is_empty()).map_or(1, i64::from);
         sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
         self.end_generations(&folder).await?;
-        Ok(folder)
+        Ok(Some(folder))
     }
 
     /// Drops what only earlier generations of a folder had, once the present one is known as a whole.
@@ -208,19 +214,29 @@ impl Connection<'_> {
         known_to: i64,
     ) -> Result<Folder, Stop> {
         let low = folder.cursor.backfill_low.max(1);
-        let since = u64::try_from(folder.cursor.highest_modseq).ok().filter(|since| *since > 0);
+        let since = u64::try_from(folder.cursor.highest_modseq)
+            .ok()
+            .filter(|since| *since > 0);
         let now = modseq(selected);
         if since.is_some() && folder.cursor.highest_modseq == now {
             return Ok(folder);
         }
         let since = since.filter(|_| now > 0);
-        let mut from = if since.is_some() { low } else { low.max(known_to - PLAIN_FLAGS) };
+        let mut from = if since.is_some() {
+            low
+        } else {
+            low.max(known_to - PLAIN_FLAGS)
+        };
         while from <= known_to {
             let to = (from + FLAG_WINDOW - 1).min(known_to);
             let rows = self.session()?.fetch_flags(&range(from, to), since).await?;
             let told = rows.iter().filter(|row| row.flags.is_some());
-            let updates: Vec<FlagUpdate> =
-                told.map(|row| FlagUpdate { uid: i64::from(row.uid), flags: flags(row) }).collect();
+            let updates: Vec<FlagUpdate> = told
+                .map(|row| FlagUpdate {
+                    uid: i64::from(row.uid),
+                    flags: flags(row),
+                })
+                .collect();
             if !updates.is_empty() {
                 sync::apply_flags(&self.shared.app, self.fence, folder.clone(), updates).await?;
             }
@@ -246,7 +262,11 @@ impl Connection<'_> {
         let low = folder.cursor.backfill_low.max(1);
         let mut gone = Vec::new();
         if told {
-            for (first, last) in selected.vanished_earlier.intersection(&range(low, known_to)).ranges() {
+            for (first, last) in selected
+                .vanished_earlier
+                .intersection(&range(low, known_to))
+                .ranges()
+            {
                 let uids = (i64::from(*first), i64::from(*last));
                 let seen = sync::placements(&self.shared.app, self.fence, &folder, uids).await?;
                 gone.extend(seen.into_iter().map(|seen| seen.uid));
@@ -256,7 +276,11 @@ impl Connection<'_> {
         let left = folder.message_count - i64::try_from(gone.len()).unwrap_or_default();
         let exists = i64::from(selected.exists);
         let whole = folder.cursor.is_backfilled();
-        let doubtful = if told { whole && exists < left } else { !whole || exists != left };
+        let doubtful = if told {
+            whole && exists < left
+        } else {
+            !whole || exists != left
+        };
         if doubtful {
             gone = self.missing(&folder, low, known_to).await?;
         }

@@ -32,19 +32,24 @@ const ASIDE_FROM: u32 = 10;
 const COMPRESSION: i32 = 3;
 
 /// Codes of refusals that say nothing about a message (RFC 5530).
-const PASSING: [&str; 6] = ["UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG", "THROTTLED", "OVERQUOTA"];
+const PASSING: [&str; 6] = [
+    "UNAVAILABLE",
+    "LIMIT",
+    "INUSE",
+    "SERVERBUG",
+    "THROTTLED",
+    "OVERQUOTA",
+];
 
-/// What a failed batch says about its messages.
+/// What to do about a failed batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// Nothing: the server throttles, or the store is not there.
+    /// It says nothing about the messages: the server throttles, or the store is not there.
     Elsewhere,
-    /// The connection was lost, perhaps over one of them.
+    /// It may be about one of the messages; it is tried again on a new connection.
     Lost,
-    /// The server answered NO or BAD; the connection can still be used.
+    /// It is about one of the messages; the connection can still be used.
     Refused,
-    /// What came could not be read or stored.
-    Broken,
 }
 
 /// A message's row and bytes.
@@ -71,12 +76,16 @@ impl Connection<'_> {
             match self.fetch_batch(after, &batch).await {
                 Ok(done) => folder = done,
                 Err(stop) => {
-                    let fault = self.blame(&folder, &batch, &stop).await?;
+                    let next = batches.front().and_then(|batch| batch.first()).cloned();
+                    let fault = self.blame(&folder, &batch, &stop, next).await?;
                     if fault != Fault::Refused || !self.session()?.is_usable() {
                         return Err(stop);
                     }
                     // Now each alone, and the one that was alone with less.
-                    batch.into_iter().rev().for_each(|row| batches.push_front(vec![row]));
+                    batch
+                        .into_iter()
+                        .rev()
+                        .for_each(|row| batches.push_front(vec![row]));
                 }
             }
         }
@@ -119,10 +128,20 @@ impl Connection<'_> {
             [row] if weight >= ASIDE_FROM => {
                 tracing::warn!(mailbox = %self.fence.mailbox, folder = %folder.id, uid = row.uid, "a message was set aside");
                 let reason = "neither it nor its header could be fetched and stored".to_owned();
-                sync::set_aside(&self.shared.app, self.fence, folder.clone(), i64::from(row.uid), reason).await?;
+                sync::set_aside(
+                    &self.shared.app,
+                    self.fence,
+                    folder.clone(),
+                    i64::from(row.uid),
+                    reason,
+                )
+                .await?;
                 folder
             }
-            _ => self.fetch_and_store(folder, rows, weight >= HEADER_ONLY_FROM).await?,
+            _ => {
+                self.fetch_and_store(folder, rows, weight >= HEADER_ONLY_FROM)
+                    .await?
+            }
         };
         for row in rows {
             self.memory.fragile.remove(&(done.id, i64::from(row.uid)));
@@ -130,33 +149,60 @@ impl Connection<'_> {
         Ok(done)
     }
 
-    /// Finds out whether a failure says something about the messages of the batch, and remembers it for each.
-    async fn blame(&mut self, folder: &Folder, batch: &[FetchRow], stop: &Stop) -> Result<Fault, Stop> {
-        let fault = match stop {
+    /// Finds out whether a failure says something about the messages of the batch, and remembers it for each. `next` is a
+    /// message that waits behind them.
+    async fn blame(
+        &mut self,
+        folder: &Folder,
+        batch: &[FetchRow],
+        stop: &Stop,
+        next: Option<FetchRow>,
+    ) -> Result<Fault, Stop> {
+        let (fault, weight) = match stop {
             Stop::Mail(imap::Error::No { answer, .. } | imap::Error::Bad { answer, .. }) => {
-                let passing = answer.code.as_deref().is_some_and(|code| PASSING.contains(&code));
-                if passing { Fault::Elsewhere } else { Fault::Refused }
+                if answer.code.as_deref().is_some_and(|code| PASSING.contains(&code)) {
+                    (Fault::Elsewhere, 0)
+                } else if batch.len() > 1 {
+                    (Fault::Refused, 0)
+                } else if self.serves(next).await? {
+                    (Fault::Refused, 3)
+                } else {
+                    (Fault::Lost, 1)
+                }
             }
-            Stop::Mail(imap::Error::Protocol(_)) => Fault::Broken,
-            Stop::Mail(_) => Fault::Lost,
-            Stop::Store(Error::Unavailable(_)) => Fault::Elsewhere,
+            Stop::Mail(imap::Error::Protocol(_)) => (Fault::Lost, 3),
+            Stop::Mail(_) => (Fault::Lost, 1),
+            Stop::Store(Error::Unavailable(_)) | Stop::Fenced | Stop::Cancelled | Stop::Again => {
+                (Fault::Elsewhere, 0)
+            }
             // A store that takes another write refuses this one for what it holds.
             Stop::Store(_) => match sync::save_folder(&self.shared.app, self.fence, folder.clone()).await {
-                Ok(()) => Fault::Broken,
+                Ok(()) => (Fault::Lost, 3),
                 Err(Halt::Fenced) => return Err(Stop::Fenced),
-                Err(Halt::Failed(_)) => Fault::Elsewhere,
+                Err(Halt::Failed(_)) => (Fault::Elsewhere, 0),
             },
-            Stop::Fenced | Stop::Cancelled | Stop::Again => Fault::Elsewhere,
         };
-        let weight = match fault {
-            Fault::Elsewhere => return Ok(fault),
-            Fault::Lost => 1,
-            Fault::Refused | Fault::Broken => 3,
-        };
-        for row in batch {
-            *self.memory.fragile.entry((folder.id, i64::from(row.uid))).or_default() += weight;
+        if weight > 0 {
+            for row in batch {
+                let key = (folder.id, i64::from(row.uid));
+                *self.memory.fragile.entry(key).or_default() += weight;
+            }
         }
         Ok(fault)
+    }
+
+    /// True when the server gives out other messages on this connection, so that a refusal is about one alone.
+    async fn serves(&mut self, other: Option<FetchRow>) -> Result<bool, Stop> {
+        if !self.served
+            && let Some(other) = other
+        {
+            self.served = match self.arrivals(&[other], false).await {
+                Ok(arrivals) => !arrivals.is_empty(),
+                Err(Stop::Mail(imap::Error::No { .. } | imap::Error::Bad { .. })) => false,
+                Err(stop) => return Err(stop),
+            };
+        }
+        Ok(self.served)
     }
 
     async fn fetch_and_store(
@@ -165,11 +211,17 @@ impl Connection<'_> {
         rows: &[FetchRow],
         header_only: bool,
     ) -> Result<Folder, Stop> {
-        let bytes: u64 = rows.iter().map(|row| row.size.unwrap_or_default().min(self.max_message())).sum();
-        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(super::BUDGET);
+        let bytes: u64 = rows
+            .iter()
+            .map(|row| row.size.unwrap_or_default().min(self.max_message()))
+            .sum();
+        let kib = u32::try_from(bytes / 1024 + 1)
+            .unwrap_or(u32::MAX)
+            .min(super::BUDGET);
         let budget = self.shared.budget.clone();
         let held = budget.acquire_many_owned(kib).await.map_err(Error::internal)?;
         let arrivals = self.arrivals(rows, header_only).await?;
+        self.served |= !header_only && !arrivals.is_empty();
         let progress = self.progress.as_mut().map(|progress| {
             progress.done += i64::try_from(arrivals.len()).unwrap_or_default();
             progress.total = progress.total.max(progress.done);
@@ -186,12 +238,20 @@ impl Connection<'_> {
     async fn arrivals(&mut self, rows: &[FetchRow], header_only: bool) -> Result<Vec<Arrival>, Stop> {
         let (shared, tenant) = (self.shared, self.fence.tenant);
         let max_bytes = self.max_message();
-        let limits = BodyLimits { max_bytes, memory_bytes: max_bytes, spool_dir: None };
+        let limits = BodyLimits {
+            max_bytes,
+            memory_bytes: max_bytes,
+            spool_dir: None,
+        };
         let items = self.items;
         let (mut whole, mut headers) = (UidSet::new(), UidSet::new());
         for row in rows {
             let large = row.size.is_some_and(|size| size > max_bytes);
-            if header_only || large { headers.insert(row.uid) } else { whole.insert(row.uid) }
+            if header_only || large {
+                headers.insert(row.uid);
+            } else {
+                whole.insert(row.uid);
+            }
         }
         let mut arrivals = Vec::with_capacity(rows.len());
         if !whole.is_empty() {
@@ -200,7 +260,11 @@ impl Connection<'_> {
                 match message.body {
                     Body::Stored(body) => {
                         let bytes = body.into_bytes().await.map_err(Error::internal)?;
-                        let fetched = Fetched { row: message.row, bytes, truncated: false };
+                        let fetched = Fetched {
+                            row: message.row,
+                            bytes,
+                            truncated: false,
+                        };
                         arrivals.push(ready(shared, tenant, fetched).await?);
                     }
                     Body::TooLarge { .. } | Body::Missing => headers.insert(message.row.uid),
@@ -210,7 +274,18 @@ impl Connection<'_> {
         if !headers.is_empty() {
             for mut row in self.session()?.fetch_headers(&headers, items, HEADER).await? {
                 let bytes = row.header.take().unwrap_or_default();
-                arrivals.push(ready(shared, tenant, Fetched { row, bytes, truncated: true }).await?);
+                arrivals.push(
+                    ready(
+                        shared,
+                        tenant,
+                        Fetched {
+                            row,
+                            bytes,
+                            truncated: true,
+                        },
+                    )
+                    .await?,
+                );
             }
         }
         Ok(arrivals)
@@ -219,12 +294,19 @@ impl Connection<'_> {
 
 /// Parses a message aside, and puts the bytes of a large one into the object store, before there is a row that names them.
 async fn ready(shared: &Shared, tenant: TenantId, fetched: Fetched) -> Result<Arrival, Stop> {
-    let (arrival, blob) = tokio::task::spawn_blocking(move || prepare(fetched)).await.map_err(Error::internal)??;
+    let (arrival, blob) = tokio::task::spawn_blocking(move || prepare(fetched))
+        .await
+        .map_err(Error::internal)??;
     if let Some(bytes) = blob
         && let Err(error) = shared.app.blobs.put(tenant, &arrival.sha256, bytes).await
     {
-        tracing::error!(error = &error as &dyn std::error::Error, "a message could not be put into the object store");
-        return Err(Stop::Store(Error::Unavailable("The object store cannot be reached.")));
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a message could not be put into the object store"
+        );
+        return Err(Stop::Store(Error::Unavailable(
+            "The object store cannot be reached.",
+        )));
     }
     Ok(arrival)
 }

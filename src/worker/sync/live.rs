@@ -10,7 +10,7 @@ use super::{
     run::{Memory, Stop},
 };
 use crate::{
-    mail::imap::{FetchItems, FolderStatus, IdleEvent, ListEntry, Qresync, Selected, Session},
+    mail::imap::{Error, FetchItems, FolderStatus, IdleEvent, ListEntry, Qresync, Selected, Session},
     model::{
         folder::{Folder, FolderRole},
         lease::Fence,
@@ -46,6 +46,8 @@ pub(super) struct Connection<'c> {
     pub(super) items: FetchItems,
     pub(super) qresync: bool,
     pub(super) progress: Option<SyncProgress>,
+    /// True when a message was read on this connection.
+    pub(super) served: bool,
     switch: &'c CancellationToken,
     session: Option<Session>,
     provider: Provider,
@@ -68,6 +70,7 @@ impl<'c> Connection<'c> {
             items: FetchItems::default(),
             qresync: false,
             progress: None,
+            served: false,
             switch,
             session: Some(session),
             provider,
@@ -130,7 +133,11 @@ impl<'c> Connection<'c> {
 
     /// The passes after a connect: every folder's changes first, then what the backfill has not reached.
     async fn catch_up(&mut self) -> Result<(), Stop> {
-        let enabled = self.session()?.enable(&["QRESYNC", "CONDSTORE"]).await?;
+        let enabled = match self.session()?.enable(&["QRESYNC", "CONDSTORE"]).await {
+            // It goes without, too.
+            Err(Error::No { .. } | Error::Bad { .. }) => Vec::new(),
+            enabled => enabled?,
+        };
         self.qresync = enabled.iter().any(|name| name == "QRESYNC");
         self.list(true).await?;
         let mut total = 0;
@@ -169,7 +176,9 @@ impl<'c> Connection<'c> {
             self.pass(inbox).await?;
         }
         // A generation that has just begun.
-        if self.backfill(0).await? && let Some(inbox) = self.inbox() {
+        if self.backfill(0).await?
+            && let Some(inbox) = self.inbox()
+        {
             self.pass(inbox).await?;
         }
         Ok(())
@@ -183,7 +192,11 @@ impl<'c> Connection<'c> {
     async fn list(&mut self, first: bool) -> Result<(), Stop> {
         let listed = self.session()?.list().await?;
         let mut entries = Vec::with_capacity(listed.len());
-        for entry in listed.into_iter().filter(|entry| entry.selectable).take(MAX_FOLDERS) {
+        for entry in listed
+            .into_iter()
+            .filter(|entry| entry.selectable)
+            .take(MAX_FOLDERS)
+        {
             let known = self
                 .folders
                 .iter()
@@ -210,8 +223,12 @@ impl<'c> Connection<'c> {
     /// Passes over one folder; answers how many messages the server has in it. A folder that cannot be opened is passed
     /// over: the others must not wait for it.
     async fn pass(&mut self, at: usize) -> Result<u32, Stop> {
-        let Some(folder) = self.folders.get(at).cloned() else { return Ok(0) };
-        let Some((folder, exists)) = self.pass_over(folder).await? else { return Ok(0) };
+        let Some(folder) = self.folders.get(at).cloned() else {
+            return Ok(0);
+        };
+        let Some((folder, exists)) = self.pass_over(folder).await? else {
+            return Ok(0);
+        };
         if let Some(place) = self.folders.get_mut(at) {
             *place = folder;
         }
@@ -225,7 +242,7 @@ impl<'c> Connection<'c> {
         };
         let status = match self.session()?.status(&folder.raw_name).await {
             Ok(status) => status,
-            Err(crate::mail::imap::Error::No { .. }) => return Ok(false),
+            Err(Error::No { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         Ok(changed(&folder, &status))
@@ -246,17 +263,13 @@ impl<'c> Connection<'c> {
         });
         let mut glanced = Instant::now();
         for at in 0..self.folders.len() {
-            loop {
-                let Some(mut folder) = self.folders.get(at).cloned() else {
-                    break;
-                };
-                if !waits(&folder) {
-                    break;
-                }
+            while let Some(folder) = self.folders.get(at).cloned().filter(waits) {
                 if let Some(progress) = &mut self.progress {
                     progress.folder.clone_from(&folder.name);
                 }
-                folder = self.backfill_slice(folder).await?;
+                let Some(folder) = self.backfill_slice(folder).await? else {
+                    break;
+                };
                 if let Some(place) = self.folders.get_mut(at) {
                     *place = folder;
                 }
@@ -301,7 +314,11 @@ impl<'c> Connection<'c> {
             }
         };
         let event = idle.wait(max, self.switch.cancelled()).await?;
-        let deadline = if event == IdleEvent::Cancelled { FAREWELL } else { IDLE };
+        let deadline = if event == IdleEvent::Cancelled {
+            FAREWELL
+        } else {
+            IDLE
+        };
         if let Ok(done) = tokio::time::timeout(deadline, idle.done()).await {
             self.session = Some(done?);
         }

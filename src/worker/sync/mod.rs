@@ -107,7 +107,12 @@ impl Supervisor {
     }
 
     /// Claims what is free and starts its tasks.
-    async fn claim(&self, own: bool, connections: &CancellationToken, stop: &CancellationToken) -> Result<()> {
+    async fn claim(
+        &self,
+        own: bool,
+        connections: &CancellationToken,
+        stop: &CancellationToken,
+    ) -> Result<()> {
         loop {
             let claimed = leases::claim(&self.shared.app, &self.node, own).await?;
             if claimed.is_empty() {
@@ -142,7 +147,11 @@ impl Supervisor {
 async fn release(app: &App, lease: Lease, stop: &CancellationToken) {
     while let Err(error) = sync::release(app, lease).await {
         tracing::warn!(mailbox = %lease.mailbox, error = &error as &dyn std::error::Error, "a lease was not released");
-        if stop.run_until_cancelled(tokio::time::sleep(RELEASE)).await.is_none() {
+        if stop
+            .run_until_cancelled(tokio::time::sleep(RELEASE))
+            .await
+            .is_none()
+        {
             break;
         }
     }

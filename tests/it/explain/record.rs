@@ -23,12 +23,25 @@ pub(super) fn start() {
 }
 
 fn record(event: &InstrumentationEvent<'_>) {
-    let InstrumentationEvent::StartQuery { query, .. } = event else { return };
+    let InstrumentationEvent::StartQuery { query, .. } = event else {
+        return;
+    };
     let text = query.to_string();
-    let statement = text.split(" -- binds").next().unwrap_or_default().trim().to_owned();
-    let data = ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|word| statement.starts_with(word));
+    let statement = text
+        .split(" -- binds")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    let data = ["SELECT", "INSERT", "UPDATE", "DELETE"]
+        .iter()
+        .any(|word| statement.starts_with(word));
     // What a migration and a test do is theirs.
-    if data && !["__diesel", "sqlite_master", "pragma_", "pg_"].iter().any(|part| statement.contains(part)) {
+    if data
+        && !["__diesel", "sqlite_master", "pragma_", "pg_"]
+            .iter()
+            .any(|part| statement.contains(part))
+    {
         RECORDED.lock().unwrap().insert(statement);
     }
 }

@@ -4,28 +4,71 @@ use crate::fixture::Fixture;
 
 /// Copies of one row of a table, `i` counting them: the table, how many, and what is another value in each.
 const COPIES: &[(&str, u32, &str)] = &[
+    ("tenants", 2_000, "'id', md5(i::text)::uuid"),
     ("members", 2_000, "'id', md5(i::text)::uuid, 'email_key', i"),
     ("api_keys", 2_000, "'id', md5(i::text)::uuid, 'lookup', i"),
     ("agents", 2_000, "'id', md5(i::text)::uuid"),
-    ("agent_revisions", 2_000, "'id', md5(i::text)::uuid, 'number', i + 9"),
-    ("mailboxes", 2_000, "'id', md5(i::text)::uuid, 'address_key', i"),
-    ("mailbox_leases", 2_000, "'mailbox_id', md5(i::text)::uuid, 'owner', i, 'until', now() + make_interval(secs => i)"),
+    (
+        "agent_revisions",
+        2_000,
+        "'id', md5(i::text)::uuid, 'number', i + 9",
+    ),
+    (
+        "mailboxes",
+        2_000,
+        "'id', md5(i::text)::uuid, 'address_key', i, 'created_by', md5(i::text)::uuid, 'agent_id', md5(i::text)::uuid, \
+         'agent_revision_id', md5(i::text)::uuid, 'team_id', null, 'team_revision_id', null",
+    ),
+    (
+        "mailbox_leases",
+        2_000,
+        "'mailbox_id', md5(i::text)::uuid, 'owner', i, 'until', now() + make_interval(secs => i)",
+    ),
     ("mailbox_credentials", 2_000, "'mailbox_id', md5(i::text)::uuid"),
-    ("folders", 2_000, "'id', md5(i::text)::uuid, 'mailbox_id', md5(i::text)::uuid, 'raw_name', '\\x' || md5(i::text)"),
-    ("threads", 20_000, "'id', md5(i::text)::uuid, 'last_message_at', now() + make_interval(secs => i)"),
-    ("thread_refs", 20_000, "'ref_hash', '\\x' || md5(i::text), 'thread_id', md5(i::text)::uuid"),
+    (
+        "folders",
+        2_000,
+        "'id', md5(i::text)::uuid, 'mailbox_id', md5(i::text)::uuid, 'raw_name', '\\x' || md5(i::text)",
+    ),
+    (
+        "threads",
+        20_000,
+        "'id', md5(i::text)::uuid, 'mailbox_id', md5((1 + i % 2000)::text)::uuid, \
+         'last_message_at', now() + make_interval(secs => i)",
+    ),
+    (
+        "thread_refs",
+        20_000,
+        "'ref_hash', '\\x' || md5(i::text), 'thread_id', md5(i::text)::uuid",
+    ),
     (
         "messages",
         20_000,
         "'id', md5(i::text)::uuid, 'thread_id', md5(i::text)::uuid, 'dedupe_key', '\\x' || md5(i::text), \
-         'message_id', i, 'received_at', now() + make_interval(secs => i)",
+         'mailbox_id', md5((1 + i % 2000)::text)::uuid, 'message_id', i, 'received_at', now() + make_interval(secs => i)",
     ),
     ("message_bodies", 20_000, "'message_id', md5(i::text)::uuid"),
     ("message_raws", 20_000, "'message_id', md5(i::text)::uuid"),
-    ("message_addresses", 20_000, "'message_id', md5(i::text)::uuid, 'address_key', i"),
-    ("attachments", 20_000, "'id', md5(i::text)::uuid, 'message_id', md5(i::text)::uuid"),
-    ("placements", 20_000, "'uid', i + 100, 'message_id', md5(i::text)::uuid"),
-    ("search_queue", 20_000, "'message_id', md5(i::text)::uuid, 'queued_at', now() + make_interval(secs => i)"),
+    (
+        "message_addresses",
+        20_000,
+        "'message_id', md5(i::text)::uuid, 'address_key', i",
+    ),
+    (
+        "attachments",
+        20_000,
+        "'id', md5(i::text)::uuid, 'message_id', md5(i::text)::uuid",
+    ),
+    (
+        "placements",
+        20_000,
+        "'uid', i + 100, 'message_id', md5(i::text)::uuid",
+    ),
+    (
+        "search_queue",
+        20_000,
+        "'message_id', md5(i::text)::uuid, 'queued_at', now() + make_interval(secs => i)",
+    ),
 ];
 
 /// Fills every table of one tenant, and has the database count.

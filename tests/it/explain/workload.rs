@@ -23,7 +23,13 @@ pub(super) async fn run(fixture: &Fixture) {
     let work = fixture.store.transaction(|tx| {
         Box::pin(async move {
             for seen in [Visibility::All, Visibility::CreatedBy(filled.member)] {
-                for after in [None, Some(Position { at: at(9), id: filled.message })] {
+                for after in [
+                    None,
+                    Some(Position {
+                        at: at(9),
+                        id: filled.message,
+                    }),
+                ] {
                     lists(tx, filled, seen, PageRequest { limit: 10, after }).await?;
                 }
                 rows(tx, filled, seen).await?;
@@ -36,7 +42,10 @@ pub(super) async fn run(fixture: &Fixture) {
             tx.delete_tenant(filled.owner.tenant).await
         })
     });
-    assert!(work.await.unwrap_or_else(|error| panic!("{error:?}")), "the tenant was there");
+    assert!(
+        work.await.unwrap_or_else(|error| panic!("{error:?}")),
+        "the tenant was there"
+    );
 }
 
 type Done = postroom::model::Result<()>;
@@ -51,11 +60,17 @@ async fn lists(tx: &mut Conn, filled: Filled, seen: Visibility, page: PageReques
         tx.list_threads(tenant, seen, mailbox_id, page).await?;
         for filter in message_filters(filled) {
             let filter = MessageFilter { mailbox_id, ..filter };
-            tx.list_messages(tenant, seen, &filter, (None, None), page).await?;
+            tx.list_messages(tenant, seen, &filter, (None, None), page)
+                .await?;
         }
-        let filter = MessageFilter { mailbox_id, ..MessageFilter::default() };
-        tx.list_messages(tenant, seen, &filter, (Some(&words), None), page).await?;
-        tx.list_messages(tenant, seen, &filter, (None, Some(&words)), page).await?;
+        let filter = MessageFilter {
+            mailbox_id,
+            ..MessageFilter::default()
+        };
+        tx.list_messages(tenant, seen, &filter, (Some(&words), None), page)
+            .await?;
+        tx.list_messages(tenant, seen, &filter, (None, Some(&words)), page)
+            .await?;
     }
     tx.list_members(tenant, page).await?;
     tx.list_keys(tenant, page).await?;
@@ -69,12 +84,30 @@ fn mailbox_filters(filled: Filled) -> Vec<MailboxFilter> {
     let none = MailboxFilter::default;
     vec![
         none(),
-        MailboxFilter { include_retired: true, ..none() },
-        MailboxFilter { address: Some("first@acme.test".to_owned()), ..none() },
-        MailboxFilter { provider: Some(Provider::Imap), ..none() },
-        MailboxFilter { enabled: Some(true), ..none() },
-        MailboxFilter { agent_id: Some(filled.agent), ..none() },
-        MailboxFilter { team_id: Some(filled.team), ..none() },
+        MailboxFilter {
+            include_retired: true,
+            ..none()
+        },
+        MailboxFilter {
+            address: Some("first@acme.test".to_owned()),
+            ..none()
+        },
+        MailboxFilter {
+            provider: Some(Provider::Imap),
+            ..none()
+        },
+        MailboxFilter {
+            enabled: Some(true),
+            ..none()
+        },
+        MailboxFilter {
+            agent_id: Some(filled.agent),
+            ..none()
+        },
+        MailboxFilter {
+            team_id: Some(filled.team),
+            ..none()
+        },
     ]
 }
 
@@ -82,26 +115,64 @@ fn message_filters(filled: Filled) -> Vec<MessageFilter> {
     let none = MessageFilter::default;
     vec![
         none(),
-        MessageFilter { thread_id: Some(filled.thread), ..none() },
-        MessageFilter { folder_id: Some(filled.owner.folder), ..none() },
-        MessageFilter { from: Some("arne@example.test".to_owned()), ..none() },
-        MessageFilter { to: Some("arne@example.test".to_owned()), ..none() },
-        MessageFilter { unread: Some(true), ..none() },
-        MessageFilter { incoming: Some(true), ..none() },
-        MessageFilter { has_attachments: Some(true), ..none() },
-        MessageFilter { received_after: Some(at(0)), received_before: Some(at(99)), ..none() },
-        MessageFilter { received_after: Some(at(0)), unread: Some(true), incoming: Some(true), ..none() },
+        MessageFilter {
+            thread_id: Some(filled.thread),
+            ..none()
+        },
+        MessageFilter {
+            folder_id: Some(filled.owner.folder),
+            ..none()
+        },
+        MessageFilter {
+            from: Some("arne@example.test".to_owned()),
+            ..none()
+        },
+        MessageFilter {
+            to: Some("arne@example.test".to_owned()),
+            ..none()
+        },
+        MessageFilter {
+            unread: Some(true),
+            ..none()
+        },
+        MessageFilter {
+            incoming: Some(true),
+            ..none()
+        },
+        MessageFilter {
+            has_attachments: Some(true),
+            ..none()
+        },
+        MessageFilter {
+            received_after: Some(at(0)),
+            received_before: Some(at(99)),
+            ..none()
+        },
+        MessageFilter {
+            received_after: Some(at(0)),
+            unread: Some(true),
+            incoming: Some(true),
+            ..none()
+        },
     ]
 }
 
 async fn rows(tx: &mut Conn, filled: Filled, seen: Visibility) -> Done {
     let tenant = filled.owner.tenant;
-    assert!(tx.get_mailbox(tenant, seen, filled.owner.mailbox).await?.is_some());
+    assert!(
+        tx.get_mailbox(tenant, seen, filled.owner.mailbox)
+            .await?
+            .is_some()
+    );
     tx.lock_mailbox(tenant, seen, filled.owner.mailbox).await?;
     tx.find_mailbox(tenant, "first@acme.test").await?;
     assert!(tx.get_message(tenant, seen, filled.message).await?.is_some());
     assert!(tx.get_raw(tenant, seen, filled.message).await?.is_some());
-    assert!(tx.get_attachment(tenant, seen, filled.attachment).await?.is_some());
+    assert!(
+        tx.get_attachment(tenant, seen, filled.attachment)
+            .await?
+            .is_some()
+    );
     assert!(tx.get_thread(tenant, seen, filled.thread).await?.is_some());
     tx.get_messages(tenant, &[filled.message], true).await?;
     tx.attachments_of(tenant, &[filled.message]).await?;
@@ -129,17 +200,27 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     let stored = tx.get_folder(tenant, owner.folder).await?.unwrap();
     tx.list_folders(tenant, owner.mailbox).await?;
     tx.update_folder(tenant, &stored).await?;
-    tx.find_messages(tenant, owner.mailbox, &[vec![1], vec![2]]).await?;
-    tx.find_earlier_generation(tenant, owner.folder, 2, &["1@example.test".to_owned()]).await?;
+    tx.find_messages(tenant, owner.mailbox, &[vec![1], vec![2]])
+        .await?;
+    tx.find_earlier_generation(tenant, owner.folder, 2, &["1@example.test".to_owned()])
+        .await?;
     let locked = tx.lock_messages(tenant, &[filled.message]).await?;
     tx.update_presence(tenant, &locked[0].0, false).await?;
     tx.placements_of(tenant, &[filled.message]).await?;
     tx.placements_in(tenant, owner.folder, 1, (1, 100)).await?;
-    let update = FlagUpdate { uid: 1, flags: Vec::new() };
+    let update = FlagUpdate {
+        uid: 1,
+        flags: Vec::new(),
+    };
     tx.update_flags(tenant, owner.folder, 1, &[update]).await?;
     tx.has_stale_placements(tenant, owner.folder, 2).await?;
     tx.delete_placements(tenant, owner.folder, 1, &[1]).await?;
-    assert_eq!(tx.delete_stale_placements(tenant, owner.folder, 2, 10).await?.len(), 1);
+    assert_eq!(
+        tx.delete_stale_placements(tenant, owner.folder, 2, 10)
+            .await?
+            .len(),
+        1
+    );
     let mut threads = tx.lock_threads(tenant, &[filled.thread]).await?;
     tx.update_thread(tenant, &threads.pop().unwrap()).await?;
     tx.thread_refs(tenant, owner.mailbox, &[vec![1; 16]]).await?;
@@ -154,14 +235,26 @@ async fn leases(tx: &mut Conn, filled: Filled) -> Done {
     tx.free_leases().await?;
     let taken = tx.claim_leases("node", false, 10).await?;
     assert_eq!(taken.len(), 2, "both mailboxes can be connected");
-    assert!(tx.claim_leases("node", false, 10).await?.is_empty(), "they are taken");
-    assert!(tx.claim_leases("another", true, 10).await?.is_empty(), "by another node");
+    assert!(
+        tx.claim_leases("node", false, 10).await?.is_empty(),
+        "they are taken"
+    );
+    assert!(
+        tx.claim_leases("another", true, 10).await?.is_empty(),
+        "by another node"
+    );
     let again = tx.claim_leases("node", true, 10).await?;
     assert_eq!(again.len(), 2, "a node that is started again takes what it held");
     assert_eq!(tx.renew_leases("node").await?, 2);
-    let lease = *again.iter().find(|lease| lease.mailbox == filled.owner.mailbox).unwrap();
+    let lease = *again
+        .iter()
+        .find(|lease| lease.mailbox == filled.owner.mailbox)
+        .unwrap();
     assert!(tx.lock_fenced(lease).await?.is_some());
-    let stale = *taken.iter().find(|lease| lease.mailbox == filled.owner.mailbox).unwrap();
+    let stale = *taken
+        .iter()
+        .find(|lease| lease.mailbox == filled.owner.mailbox)
+        .unwrap();
     assert!(tx.lock_fenced(stale).await?.is_none(), "the epoch moved on");
     tx.release_lease(lease).await?;
     tx.revoke_lease(filled.owner.tenant, filled.owner.mailbox).await
@@ -173,25 +266,39 @@ async fn changes(tx: &mut Conn, filled: Filled) -> Done {
     let row = tx.get_mailbox(tenant, Visibility::All, mailbox).await?.unwrap();
     tx.update_mailbox(tenant, &row).await?;
     tx.add_message_count(tenant, mailbox, 1).await?;
-    let progress = SyncProgress { folder: "INBOX".to_owned(), done: 1, total: 2 };
+    let progress = SyncProgress {
+        folder: "INBOX".to_owned(),
+        done: 1,
+        total: 2,
+    };
     tx.set_progress(tenant, mailbox, Some(&progress)).await?;
     tx.set_last_synced(tenant, mailbox, at(5)).await?;
     tx.set_login(tenant, mailbox, Service::Smtp, &login()).await?;
     tx.delete_login(tenant, mailbox, Service::Smtp).await?;
     let other = folder(mailbox);
-    let other = postroom::model::folder::Folder { raw_name: b"Other".to_vec(), ..other };
+    let other = postroom::model::folder::Folder {
+        raw_name: b"Other".to_vec(),
+        ..other
+    };
     tx.create_folder(tenant, &other).await?;
     tx.delete_folder(tenant, other.id).await?;
-    tx.rotate_key(tenant, filled.key, "lookup-again", &[1; 32]).await?;
+    tx.rotate_key(tenant, filled.key, "lookup-again", &[1; 32])
+        .await?;
     tx.revoke_key(tenant, filled.key, at(5)).await?;
     tx.delete_messages_of(tenant, mailbox, at(6)).await?;
     tx.retire_mailbox(tenant, mailbox, at(7)).await?;
-    let agent = tx.get_agent(tenant, AgentKind::Agent, filled.agent).await?.unwrap();
+    let agent = tx
+        .get_agent(tenant, AgentKind::Agent, filled.agent)
+        .await?
+        .unwrap();
     tx.update_agent(tenant, &agent).await?;
     assert!(tx.delete_agent(tenant, filled.agent).await?);
     let one = tx.get_member(tenant, filled.member).await?.unwrap();
     tx.update_member(tenant, &one).await?;
-    assert!(!tx.create_member(tenant, &member("acme")).await?, "the address is taken");
+    assert!(
+        !tx.create_member(tenant, &member("acme")).await?,
+        "the address is taken"
+    );
     assert!(tx.delete_member(tenant, filled.member).await?);
     Ok(())
 }
@@ -200,17 +307,25 @@ async fn changes(tx: &mut Conn, filled: Filled) -> Done {
 #[test]
 fn every_method_of_the_store_is_called() {
     let store = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
-    let sources = [include_str!("workload.rs"), include_str!("../fixture/mod.rs"), include_str!("../fixture/rows.rs")];
+    let sources = [
+        include_str!("workload.rs"),
+        include_str!("../fixture/mod.rs"),
+        include_str!("../fixture/rows.rs"),
+    ];
     let called = sources.concat();
     let (mut count, mut missing) = (0, Vec::new());
     for entry in std::fs::read_dir(store).unwrap() {
         let path = entry.unwrap().path();
-        let other = ["mod.rs", "blobs.rs", "queries"].iter().any(|name| path.ends_with(name));
+        let other = ["mod.rs", "blobs.rs", "queries"]
+            .iter()
+            .any(|name| path.ends_with(name));
         if other {
             continue;
         }
         for line in std::fs::read_to_string(&path).unwrap().lines() {
-            let Some(rest) = line.trim().strip_prefix("pub async fn ") else { continue };
+            let Some(rest) = line.trim().strip_prefix("pub async fn ") else {
+                continue;
+            };
             let name = rest.split('(').next().unwrap();
             count += 1;
             if !called.contains(&format!(".{name}(")) {

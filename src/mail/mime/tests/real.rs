@@ -1,5 +1,10 @@
 //! Real messages: those that come with the source of the parsing library.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test finds the registry by the variables of its runner"
+)]
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;

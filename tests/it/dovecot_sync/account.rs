@@ -1,0 +1,184 @@
+//! A mailbox on a Dovecot of the test's own, a gateway that syncs it, and a session of the test beside the gateway's.
+
+use std::{collections::HashMap, fmt::Write as _};
+
+use chrono::{DateTime, TimeDelta};
+use futures_util::{StreamExt, stream};
+use postroom::{
+    mail::{
+        egress::Guard,
+        imap::{Client, Credentials, Dialer, Endpoint, Session, utf7},
+        tls,
+    },
+    model::mailbox::{Mailbox, Security},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    sandbox::connected,
+    support::{
+        dovecot::Dovecot,
+        gateway::{Backend, Gateway, Login, Tenant},
+    },
+};
+
+pub(crate) const USER: &str = "anna";
+pub(crate) const ADDRESS: &str = "anna@example.org";
+
+/// A mailbox on a Dovecot of the test's own, and a session of the test beside the gateway's.
+pub(crate) struct World {
+    pub(crate) server: Dovecot,
+    pub(crate) gateway: Gateway,
+    pub(crate) tenant: Tenant,
+    pub(crate) session: Session,
+}
+
+/// Logs in beside the gateway.
+pub(crate) async fn log_in(server: &Dovecot, username: &str) -> Session {
+    let guard = Guard::new(["127.0.0.0/8".parse().unwrap()]);
+    let dialer = Dialer::new(guard, tls::client_config(Some(server.ca_pem())).unwrap());
+    let endpoint = Endpoint {
+        host: "127.0.0.1".to_owned(),
+        port: server.imap_port(),
+        security: Security::None,
+    };
+    let password = format!("{username}'s password").into();
+    let credentials = Credentials::Password {
+        username: username.to_owned(),
+        password,
+    };
+    Client::connect(&dialer, &endpoint)
+        .await
+        .unwrap()
+        .login(&credentials)
+        .await
+        .unwrap()
+}
+
+impl World {
+    pub(crate) async fn start(backend: Backend) -> Self {
+        let server = Dovecot::start();
+        server.user(USER);
+        let session = log_in(&server, USER).await;
+        let gateway = Gateway::start(backend).await;
+        let tenant = gateway.tenant("Acme").await;
+        Self {
+            server,
+            gateway,
+            tenant,
+            session,
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Mailbox {
+        let login = Login {
+            address: ADDRESS,
+            host: "127.0.0.1",
+            port: self.server.imap_port(),
+            security: Security::None,
+            username: USER,
+            password: "anna's password",
+        };
+        self.gateway.connect(&self.tenant, login).await
+    }
+
+    pub(crate) async fn append(&mut self, folder: &str, flags: &[&str], raw: &[u8]) -> u32 {
+        let at = DateTime::from_timestamp(1_700_000_000 + i64::try_from(raw.len()).unwrap(), 0);
+        self.session
+            .append(&utf7::encode(folder), flags, at, raw)
+            .await
+            .unwrap()
+            .unwrap()
+            .uid
+    }
+
+    pub(crate) async fn open(&mut self, folder: &str) {
+        self.session.select(&utf7::encode(folder), None).await.unwrap();
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.gateway.get(&self.tenant.key, path).await
+    }
+
+    /// Every message that the API lists, by its raw bytes' `Message-ID` and all.
+    pub(crate) async fn messages(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.get(&format!("/v1/messages?limit=200{cursor}")).await;
+            all.extend(page["data"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return all,
+            }
+        }
+    }
+
+    /// The message with this subject.
+    pub(crate) async fn by_subject(&self, subject: &str) -> Option<Value> {
+        self.messages()
+            .await
+            .into_iter()
+            .find(|message| message["subject"] == subject)
+    }
+
+    pub(crate) async fn folders(&self, mailbox: Uuid) -> HashMap<String, Value> {
+        let folders = self.get(&format!("/v1/mailboxes/{mailbox}/folders")).await;
+        let named = |folder: &Value| (folder["name"].as_str().unwrap().to_owned(), folder.clone());
+        folders["data"].as_array().unwrap().iter().map(named).collect()
+    }
+
+    pub(crate) async fn wait<T>(&self, mailbox: Uuid, what: &str, done: impl Fn(&Mailbox) -> Option<T>) -> T {
+        self.gateway.wait_for(&self.tenant, mailbox, what, done).await
+    }
+
+    /// Has the gateway dial again, and waits until it has caught up.
+    pub(crate) async fn reconnect(&self, mailbox: Uuid) {
+        let before = self
+            .wait(mailbox, "read", |mailbox| Some(mailbox.last_synced_at))
+            .await;
+        let path = format!("/v1/mailboxes/{mailbox}/reconnect");
+        let (status, answer) = self.gateway.call("POST", &self.tenant.key, &path, None).await;
+        assert_eq!(status, 200, "{answer}");
+        let again = |mailbox: &Mailbox| connected(mailbox).filter(|_| mailbox.last_synced_at > before);
+        self.wait(mailbox, "connected again", again).await;
+    }
+
+    pub(crate) async fn raw(&self, id: &str) -> Vec<u8> {
+        let url = format!("{}/v1/messages/{id}/raw", self.gateway.url);
+        let answer = self
+            .gateway
+            .http
+            .get(url)
+            .header("x-api-key", &self.tenant.key)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap().to_vec()
+    }
+
+    /// The raw bytes of these messages.
+    pub(crate) async fn raws(&self, messages: &[Value]) -> Vec<Vec<u8>> {
+        let ids = messages.iter().map(|message| message["id"].as_str().unwrap());
+        stream::iter(ids)
+            .map(|id| self.raw(id))
+            .buffered(8)
+            .collect()
+            .await
+    }
+}
+
+/// A message; `number` makes it unlike the others.
+pub(crate) fn letter(number: usize, from: &str, bytes: usize) -> Vec<u8> {
+    let date = DateTime::UNIX_EPOCH + TimeDelta::seconds(1_600_000_000 + i64::try_from(number).unwrap() * 61);
+    let mut text = format!(
+        "From: {from}\r\nTo: {ADDRESS}\r\nDate: {}\r\nMessage-ID: <m{number}@example.net>\r\nSubject: Letter {number}\r\n\r\n",
+        date.to_rfc2822()
+    );
+    while text.len() < bytes {
+        write!(text, "Line {} of letter {number}.\r\n", text.len()).unwrap();
+    }
+    text.into_bytes()
+}
