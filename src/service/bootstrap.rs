@@ -37,8 +37,7 @@ pub struct Opened {
 /// Opens the database, brings its schema up to date, and puts the parts together.
 pub async fn open(config: Config, clock: Clock) -> Result<Opened> {
     let storage = &config.storage;
-    std::fs::create_dir_all(&storage.data_dir)
-        .map_err(|error| start_error("the data dir cannot be made", &error))?;
+    private_folder(&storage.data_dir).map_err(|error| start_error("the data dir cannot be made", &error))?;
     let lock = match &storage.database {
         DatabaseUrl::Sqlite(path) => Some(lock(path)?),
         DatabaseUrl::Postgres(_) => None,
@@ -93,7 +92,7 @@ fn start_error(what: &str, error: &std::io::Error) -> Error {
 /// Takes the lock beside the database's file, which the operating system frees when the process ends, however it ends.
 fn lock(database: &Path) -> Result<File> {
     if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
+        private_folder(folder)
             .map_err(|error| start_error("the database's folder cannot be made", &error))?;
     }
     let path = database.with_extension("lock");
@@ -171,4 +170,13 @@ pub fn write_secret(path: &Path, text: &str) -> Result<()> {
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)
+}
+
+/// Makes a folder that only its owner can look into: mail lies in it. One that is there stays as it is.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }

@@ -282,7 +282,7 @@ async fn parameters_and_the_other_dialects(gateway: &Gateway, key: &str) {
         );
     }
     let own = unreachable_mailbox("a@example.org", "gmail");
-    let own = id(gateway.make(key, "/v1/mailboxes", own).await["id"]);
+    let own = id(&gateway.make(key, "/v1/mailboxes", own).await["id"]);
     for query in [
         "per_page=0",
         "per_page=501",

@@ -39,6 +39,8 @@ mod isolation;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod meddling;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod openapi;

@@ -283,7 +283,7 @@ impl Login<'_> {
 
 /// Asks until there is an answer, every 20 ms, for a minute at most.
 pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     while tokio::time::Instant::now() < deadline {
         if let Some(answer) = ask().await {
             return Some(answer);
