@@ -52,6 +52,20 @@ pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> {
     found.ok_or(Error::NotFound(RESOURCE))
 }
 
+/// Refuses, to a caller who wants to change it, a mailbox that is no account of a provider: an `imap` one, a retired
+/// one, and one that the caller does not see are not found alike.
+pub async fn require_account(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
+    caller.require(Scope::MailboxesWrite)?;
+    let mut conn = app.store.read().await?;
+    let found = conn
+        .get_mailbox(caller.tenant_id, caller.visibility(), id)
+        .await?;
+    found
+        .filter(|mailbox| mailbox.provider != Provider::Imap && !mailbox.facts.retired)
+        .map(|_| ())
+        .ok_or(Error::NotFound(RESOURCE))
+}
+
 /// The folders of a mailbox, by name.
 pub async fn folders(app: &App, caller: &Caller, id: Uuid) -> Result<Vec<Folder>> {
     caller.require(Scope::MailboxesRead)?;
@@ -147,7 +161,8 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     let (updated, restart) = app
         .write(move |tx| {
             Box::pin(async move {
-                let mut mailbox = lock(tx, tenant, seen, id).await?;
+                let before = lock(tx, tenant, seen, id).await?;
+                let mut mailbox = before.clone();
                 let MailboxPatch {
                     name,
                     enabled,
@@ -164,11 +179,11 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                     mailbox.facts.enabled = enabled;
                     mailbox.facts.phase = mailbox.facts.phase.after(Signal::Closed);
                 }
-                let mut relogin = false;
+                let relogin = imap.is_some();
                 if let Some(patch) = imap {
-                    relogin = true;
                     change_imap(tx, &data_key, tenant, &mut mailbox, patch).await?;
                 }
+                let changed = relogin || smtp.is_present() || mailbox != before;
                 match smtp {
                     Patch::Absent => {}
                     Patch::Null => tx.delete_login(tenant, id, Service::Smtp).await?,
@@ -177,8 +192,10 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                         tx.set_login(tenant, id, Service::Smtp, &login).await?;
                     }
                 }
-                mailbox.updated_at = now;
-                tx.update_mailbox(tenant, &mailbox).await?;
+                if changed {
+                    mailbox.updated_at = now;
+                    tx.update_mailbox(tenant, &mailbox).await?;
+                }
                 if switched || relogin {
                     tx.revoke_lease(tenant, id).await?;
                 }

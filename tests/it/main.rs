@@ -33,6 +33,8 @@ mod feather;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod firm;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod isolation;
@@ -41,11 +43,15 @@ mod limits;
 #[cfg(test)]
 mod meddling;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod plannr;
+#[cfg(test)]
+mod roles;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
@@ -60,5 +66,7 @@ mod store;
 mod support;
 #[cfg(test)]
 mod tenancy_sql;
+#[cfg(test)]
+mod unified;
 #[cfg(test)]
 mod world;

@@ -73,16 +73,15 @@ async fn no_row_points_into_another_tenant(backend: Backend) {
     } in &keys
     {
         let (column, target) = (from.last().unwrap(), to.last().unwrap());
-        let foreign = match parent.as_str() {
-            "tenants" => id(uuid::Uuid::from_u128(1)),
-            _ => {
-                assert_eq!(
-                    (from[0].as_str(), to[0].as_str()),
-                    ("tenant_id", "tenant_id"),
-                    "{table} ({from:?})"
-                );
-                format!("(SELECT {target} FROM {parent} WHERE tenant_id = {other} LIMIT 1)")
-            }
+        let foreign = if parent == "tenants" {
+            id(uuid::Uuid::from_u128(1))
+        } else {
+            assert_eq!(
+                (from[0].as_str(), to[0].as_str()),
+                ("tenant_id", "tenant_id"),
+                "{table} ({from:?})"
+            );
+            format!("(SELECT {target} FROM {parent} WHERE tenant_id = {other} LIMIT 1)")
         };
         let one = format!(
             "{row} IN (SELECT {row} FROM {table} WHERE tenant_id = {acme} AND {column} IS NOT NULL LIMIT 1)"

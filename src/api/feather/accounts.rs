@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Answer, Body, Call, Failure, Tag};
 use crate::{
     api::{answers::Gone, mailbox_list},
-    model::{Error, provider::Provider},
+    model::Error,
     service::mailboxes,
     wire::feather::account::{
         ListMailboxAccountsResponse, MailboxAccountResponse, UpdateMailboxAccountRequest, account, accounts,
@@ -42,10 +42,10 @@ impl Accounts {
         account_id: Path<Uuid>,
         body: Body<UpdateMailboxAccountRequest>,
     ) -> Answer<MailboxAccountResponse> {
-        require_account(&call, account_id.0).await?;
+        mailboxes::require_account(&call.app, call.caller()?, account_id.0).await?;
         let patch = body.0.into_model()?;
         let updated = mailboxes::update(&call.app, call.caller()?, account_id.0, patch).await?;
-        Ok(Json(account(&updated).ok_or(Error::NotFound("account"))?))
+        Ok(Json(account(&updated).ok_or(Error::NotFound("mailbox"))?))
     }
 
     /// Disconnect a mailbox
@@ -62,17 +62,8 @@ impl Accounts {
         /// The account's id.
         account_id: Path<Uuid>,
     ) -> Result<Gone, Failure> {
-        require_account(&call, account_id.0).await?;
+        mailboxes::require_account(&call.app, call.caller()?, account_id.0).await?;
         mailboxes::delete(&call.app, call.caller()?, account_id.0).await?;
         Ok(Gone::Gone)
-    }
-}
-
-/// A mailbox that this dialect does not show is not there for it either.
-async fn require_account(call: &Call, id: Uuid) -> Result<(), Error> {
-    let mailbox = mailboxes::get(&call.app, call.caller()?, id).await?;
-    match mailbox.provider {
-        Provider::Gmail | Provider::Microsoft => Ok(()),
-        Provider::Imap => Err(Error::NotFound("account")),
     }
 }

@@ -151,8 +151,9 @@ impl<'c> Connection<'c> {
         }
         sync::save_progress(&self.shared.app, self.fence, None).await?;
         self.pass_inbox().await?;
+        self.synced().await?;
         sync::report(&self.shared.app, self.fence, Report::of(Signal::CaughtUp)).await?;
-        self.synced().await
+        Ok(())
     }
 
     /// A pass that a wake or a poll asked for: INBOX always, the others when it is their time.
