@@ -3,7 +3,7 @@
 //! The cursor moves only over UIDs that were stored, proven absent by a tagged OK, or set aside, and in the same
 //! transaction as what it moves over.
 
-use super::{live::Connection, run::Stop};
+use super::{live::Connection, stop::Stop};
 use crate::{
     mail::imap::{self, FetchRow, ProtocolError, Qresync, Selected, UidSet},
     model::folder::{Cursor, FlagUpdate, Folder},

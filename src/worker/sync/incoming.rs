@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Shared, folder::flags, live::Connection, run::Stop};
+use super::{Shared, folder::flags, live::Connection, stop::Stop};
 use crate::{
     mail::{
         imap::{self, Body, BodyLimits, FetchRow, UidSet},

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared,
-    run::{Memory, Stop},
+    stop::{Memory, Stop},
 };
 use crate::{
     mail::imap::{Error, FetchItems, FolderStatus, IdleEvent, ListEntry, Qresync, Selected, Session},

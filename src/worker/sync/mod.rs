@@ -7,6 +7,7 @@ mod folder;
 mod incoming;
 mod live;
 mod run;
+mod stop;
 
 use std::{
     panic::AssertUnwindSafe,

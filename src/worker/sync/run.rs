@@ -1,24 +1,21 @@
 //! One mailbox's task: dial, log in, catch up, idle; and what to do about each failure.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     Shared,
     backoff::{Backoff, HEALTHY},
     live::Connection,
+    stop::{Memory, Stop},
 };
 use crate::{
-    mail::imap::{Client, Error as MailError, FailureClass, Session},
-    model::{Error, lease::Lease, state::Signal},
+    mail::imap::{Client, FailureClass, Session},
+    model::{lease::Lease, state::Signal},
     service::{
-        sync::{self, Halt, Report},
+        sync::{self, Report},
         verify::{credentials, endpoint},
     },
 };
@@ -27,46 +24,6 @@ use crate::{
 const REFUSALS: u32 = 2;
 /// How long a goodbye may take; with the end of IDLE before it, a connection is closed within a second.
 const GOODBYE: Duration = Duration::from_millis(400);
-
-/// Why a connection ended.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Stop {
-    /// The mailbox is not this task's any more.
-    #[error("the mailbox was disabled, deleted or taken over")]
-    Fenced,
-    /// The process stops, or the mailbox's connection was closed.
-    #[error("the connection was closed on purpose")]
-    Cancelled,
-    /// Something must be seen again on a new connection before it is believed.
-    #[error("a new connection is needed")]
-    Again,
-    /// The mail server.
-    #[error(transparent)]
-    Mail(#[from] MailError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] Error),
-}
-
-impl From<Halt> for Stop {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Fenced => Self::Fenced,
-            Halt::Failed(error) => Self::Store(error),
-        }
-    }
-}
-
-/// What is remembered from one connection of a mailbox to the next.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// A folder that lost most of its messages, and must be seen so twice before it is believed.
-    pub(super) suspect: Option<Uuid>,
-    /// Messages whose fetch or storing failed: `(folder, UID)` and how grave that was.
-    pub(super) fragile: HashMap<(Uuid, i64), u32>,
-    /// Folders of which QRESYNC has more to tell than is kept: they are asked in windows.
-    pub(super) plain: HashSet<Uuid>,
-}
 
 /// Syncs a mailbox until its lease is lost or `switch` is pulled.
 pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationToken) {

@@ -1,0 +1,47 @@
+//! Why a connection ended, and what is remembered from one connection of a mailbox to the next.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::{mail::imap::Error as MailError, model::Error, service::sync::Halt};
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    /// The mailbox is not this task's any more.
+    #[error("the mailbox was disabled, deleted or taken over")]
+    Fenced,
+    /// The process stops, or the mailbox's connection was closed.
+    #[error("the connection was closed on purpose")]
+    Cancelled,
+    /// Something must be seen again on a new connection before it is believed.
+    #[error("a new connection is needed")]
+    Again,
+    /// The mail server.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl From<Halt> for Stop {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Fenced => Self::Fenced,
+            Halt::Failed(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What is remembered from one connection of a mailbox to the next.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// A folder that lost most of its messages, and must be seen so twice before it is believed.
+    pub(super) suspect: Option<Uuid>,
+    /// Messages whose fetch or storing failed: `(folder, UID)` and how grave that was.
+    pub(super) fragile: HashMap<(Uuid, i64), u32>,
+    /// Folders of which QRESYNC has more to tell than is kept: they are asked in windows.
+    pub(super) plain: HashSet<Uuid>,
+}
