@@ -11,7 +11,9 @@ const BATCH: i64 = 50;
 
 /// Indexes the messages that have waited longest; answers how many there were.
 pub async fn index_batch(app: &App) -> Result<usize> {
-    let jobs = app.store.read().await?.list_index_jobs(BATCH).await?;
+    let mut jobs = app.store.read().await?.list_index_jobs(BATCH).await?;
+    // In the order in which everything else queues messages, so that two transactions never wait for each other.
+    jobs.sort_by_key(|job| (job.tenant, job.message));
     let count = jobs.len();
     if count == 0 {
         return Ok(0);

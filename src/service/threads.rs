@@ -11,7 +11,7 @@ use crate::{
         caller::Caller,
         id::TenantId,
         mailbox::Mailbox,
-        message::{Address, Message, MessageFilter, Thread},
+        message::{Address, Message, MessageFilter, Participant, Thread},
         page::{Page, PageRequest},
         scope::Scope,
         tenant::Tenant,
@@ -66,7 +66,20 @@ pub async fn list(
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let mut conn = app.store.read().await?;
     let mut threads = conn.list_threads(tenant, seen, mailbox, page).await?;
+    // Short threads, which nearly all are, in one query; a long one by a page of its newest messages.
+    let is_short = |thread: &Thread| thread.message_count <= i64::from(MAX_LISTED);
+    let short: Vec<Uuid> = threads
+        .data
+        .iter()
+        .filter(|thread| is_short(thread))
+        .map(|thread| thread.id)
+        .collect();
+    let mut people = conn.thread_participants(tenant, &short).await?;
     for thread in &mut threads.data {
+        if is_short(thread) {
+            thread.participants = distinct(people.remove(&thread.id).unwrap_or_default());
+            continue;
+        }
         let filter = MessageFilter {
             thread_id: Some(thread.id),
             ..MessageFilter::default()
@@ -165,13 +178,20 @@ async fn load(conn: &mut Conn, tenant: TenantId, part: &[Ordered], bodies: bool)
 
 /// Everybody named in the messages, each address once, in the order of their first message.
 fn participants<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Vec<Address> {
+    distinct(
+        messages
+            .into_iter()
+            .flat_map(|message| message.participants.iter().cloned()),
+    )
+}
+
+/// Each address once, where it is first named.
+fn distinct(participants: impl IntoIterator<Item = Participant>) -> Vec<Address> {
     let mut seen = HashSet::new();
-    messages
+    let first = participants
         .into_iter()
-        .flat_map(|message| &message.participants)
-        .filter(|one| seen.insert(one.address.key()))
-        .map(|one| one.address.clone())
-        .collect()
+        .filter(|one| seen.insert(one.address.key()));
+    first.map(|one| one.address).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Mailboxes and the sealed logins of their servers.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -291,6 +293,25 @@ impl Conn {
     /// Retires a mailbox and erases its logins.
     pub async fn retire_mailbox(&mut self, tenant: TenantId, id: Uuid, now: DateTime<Utc>) -> Result<()> {
         on!(self, mailboxes::retire(tenant, id, now))
+    }
+
+    /// Makes tombstones of every message of a mailbox.
+    pub async fn delete_messages_of(
+        &mut self,
+        tenant: TenantId,
+        mailbox: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let live = on!(self, messages::live_of_mailbox(tenant, mailbox))?;
+        // In the order in which everything queues messages, so that two transactions never wait for each other.
+        let live: Vec<Uuid> = live
+            .into_iter()
+            .map(Uuid::from)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        self.queue_index(tenant, &live, now).await?;
+        on!(self, messages::delete_of_mailbox(tenant, mailbox, now))
     }
 
     /// Adds to the count of a mailbox's messages.

@@ -109,6 +109,24 @@ struct StoredParticipant {
     address: String,
 }
 
+/// Reads the participants of a row.
+pub(crate) fn read_participants(text: &str) -> Result<Vec<Participant>> {
+    let unreadable = || unreadable("messages.participants");
+    let stored: Vec<StoredParticipant> = serde_json::from_str(text).map_err(|_| unreadable())?;
+    let read = |one: StoredParticipant| {
+        let kind = ParticipantKind::parse(&one.kind).ok_or_else(unreadable)?;
+        Ok(Participant {
+            id: one.id,
+            kind,
+            address: Address {
+                name: one.name,
+                address: one.address,
+            },
+        })
+    };
+    stored.into_iter().map(read).collect()
+}
+
 /// What a new message is stored with.
 pub struct MessageInsert {
     /// The message; its body goes into a table of its own, its attachments are stored by
@@ -173,22 +191,7 @@ impl Row {
     }
 
     fn read(self, thread_count: i64) -> Result<Message> {
-        let participants: Vec<StoredParticipant> =
-            serde_json::from_str(&self.participants).map_err(|_| unreadable("messages.participants"))?;
-        let participants = participants
-            .into_iter()
-            .map(|one| {
-                Ok(Participant {
-                    id: one.id,
-                    kind: ParticipantKind::parse(&one.kind)
-                        .ok_or_else(|| unreadable("messages.participants"))?,
-                    address: Address {
-                        name: one.name,
-                        address: one.address,
-                    },
-                })
-            })
-            .collect::<Result<_>>()?;
+        let participants = read_participants(&self.participants)?;
         Ok(Message {
             id: self.id.into(),
             mailbox_id: self.mailbox_id.into(),
@@ -349,16 +352,6 @@ impl Conn {
             updated_at: message.updated_at.into(),
         };
         on!(self, messages::update_presence(tenant, message.id, &row))
-    }
-
-    /// Makes tombstones of every message of a mailbox.
-    pub async fn delete_messages_of(
-        &mut self,
-        tenant: TenantId,
-        mailbox: Uuid,
-        now: DateTime<Utc>,
-    ) -> Result<()> {
-        on!(self, messages::delete_of_mailbox(tenant, mailbox, now))
     }
 
     /// One live message that the caller sees, whole.

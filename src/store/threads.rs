@@ -1,11 +1,15 @@
 //! Threads, and the hashed message ids that lead to them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    Conn, on,
+    Conn,
+    messages::read_participants,
+    on,
     placements::CHUNK,
     schema::{thread_refs, threads},
     types::{At, Id},
@@ -14,7 +18,7 @@ use crate::model::{
     Result,
     caller::Visibility,
     id::TenantId,
-    message::Thread,
+    message::{Participant, Thread},
     page::{Page, PageRequest, Position},
 };
 
@@ -125,6 +129,28 @@ impl Conn {
             at: thread.last_message_at,
             id: thread.id,
         }))
+    }
+
+    /// The participants of every live message of these threads, each thread's in the order of its messages. Not for
+    /// threads of many messages: nothing is left out.
+    pub async fn thread_participants(
+        &mut self,
+        tenant: TenantId,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, Vec<Participant>>> {
+        let mut rows = Vec::new();
+        for chunk in ids.chunks(CHUNK) {
+            rows.extend(on!(self, threads::participants(tenant, chunk))?);
+        }
+        rows.sort_by_key(|(_, sent_at, id, _)| (sent_at.0, id.0));
+        let mut found: HashMap<Uuid, Vec<Participant>> = HashMap::new();
+        for (thread, _, _, participants) in rows {
+            found
+                .entry(thread.0)
+                .or_default()
+                .extend(read_participants(&participants)?);
+        }
+        Ok(found)
     }
 
     /// Stores a thread's subject, count and time.

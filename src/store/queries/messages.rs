@@ -20,9 +20,9 @@ use crate::{
         placements::CHUNK,
         schema::{
             folders, mailboxes, message_addresses, message_bodies, message_raws, messages, placements,
-            search_queue, threads,
+            threads,
         },
-        types::{At, Id, Instant},
+        types::{At, Id},
     },
 };
 
@@ -127,6 +127,20 @@ pub(crate) async fn update_presence(
     Ok(())
 }
 
+pub(crate) async fn live_of_mailbox(
+    conn: &mut Connection,
+    tenant: TenantId,
+    mailbox: Uuid,
+) -> Result<Vec<Id>> {
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::mailbox_id.eq(Id(mailbox)))
+        .filter(messages::deleted_at.is_null())
+        .select(messages::id)
+        .load(conn)
+        .await?)
+}
+
 pub(crate) async fn delete_of_mailbox(
     conn: &mut Connection,
     tenant: TenantId,
@@ -137,18 +151,6 @@ pub(crate) async fn delete_of_mailbox(
         .filter(messages::tenant_id.eq(Id(tenant.0)))
         .filter(messages::mailbox_id.eq(Id(mailbox)))
         .filter(messages::deleted_at.is_null());
-    diesel::insert_into(search_queue::table)
-        .values(live.select((messages::tenant_id, messages::id, At(now).into_sql::<Instant>())))
-        .into_columns((
-            search_queue::tenant_id,
-            search_queue::message_id,
-            search_queue::queued_at,
-        ))
-        .on_conflict((search_queue::tenant_id, search_queue::message_id))
-        .do_update()
-        .set(search_queue::queued_at.eq(At(now)))
-        .execute(conn)
-        .await?;
     diesel::update(live)
         .set((
             messages::deleted_at.eq(Some(At(now))),

@@ -90,6 +90,28 @@ pub(crate) async fn list(
         .await?)
 }
 
+/// A message's thread, time and id, and its participants as they are stored.
+pub(crate) type ParticipantsRow = (Id, At, Id, String);
+
+pub(crate) async fn participants(
+    conn: &mut Connection,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<ParticipantsRow>> {
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::thread_id.eq_any(super::ids(ids)))
+        .filter(messages::deleted_at.is_null())
+        .select((
+            messages::thread_id,
+            messages::sent_at,
+            messages::id,
+            messages::participants,
+        ))
+        .load(conn)
+        .await?)
+}
+
 pub(crate) async fn update(conn: &mut Connection, tenant: TenantId, thread: &Thread) -> Result<()> {
     diesel::update(threads::table.find((Id(tenant.0), Id(thread.id))))
         .set((

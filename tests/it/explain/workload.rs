@@ -177,6 +177,7 @@ async fn rows(tx: &mut Conn, filled: Filled, seen: Visibility) -> Done {
     tx.get_messages(tenant, &[filled.message], true).await?;
     tx.attachments_of(tenant, &[filled.message]).await?;
     tx.thread_nodes(tenant, filled.thread, 10).await?;
+    tx.thread_participants(tenant, &[filled.thread]).await?;
     tx.last_sent_in_thread(tenant, filled.thread).await?;
     tx.get_tenant(tenant).await?;
     tx.get_data_key(tenant).await?;
