@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test format format-check lint build openapi openapi-check deny advisories ci clean-tools
+.PHONY: help run test soak format format-check lint build openapi openapi-check deny advisories ci clean-tools
 
 profile := $(if $(CI),ci,default)
 # Each document is PATH:NAME, where `postroom openapi NAME` prints it.
@@ -20,6 +20,11 @@ run: ## build and start the gateway, with a sandbox mail server and a demo tenan
 
 test: build ## run all tests, on servers of their own (ARGS="NAME" for some of them)
 	tests/with-servers.sh cargo nextest run --locked --profile $(profile) $(ARGS)
+
+soak: build ## run the loops in full and write target/soak.md (takes an hour or two)
+	@printf '| loop | rounds | seed | seen |\n|---|---|---|---|\n' > target/soak.md
+	POSTROOM_SOAK=$(CURDIR)/target/soak.md tests/with-servers.sh cargo nextest run --locked --profile soak $(ARGS)
+	@cat target/soak.md
 
 build:
 	@tests/setup.sh test

@@ -7,4 +7,5 @@ pub(crate) mod dovecot;
 pub(crate) mod gateway;
 pub(crate) mod lint;
 pub(crate) mod postgres;
+pub(crate) mod soak;
 pub(crate) mod tooling;
