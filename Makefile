@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test soak format format-check lint build openapi openapi-check deny advisories ci clean-tools
+.PHONY: help run test soak bench format format-check lint build openapi openapi-check deny advisories ci clean-tools
 
 profile := $(if $(CI),ci,default)
 # Each document is PATH:NAME, where `postroom openapi NAME` prints it.
@@ -25,6 +25,14 @@ soak: build ## run the loops in full and write target/soak.md (takes an hour or 
 	@printf '| loop | rounds | seed | seen |\n|---|---|---|---|\n' > target/soak.md
 	POSTROOM_SOAK=$(CURDIR)/target/soak.md tests/with-servers.sh cargo nextest run --locked --profile soak $(ARGS)
 	@cat target/soak.md
+
+bench: ## measure against floors in the same run and write target/bench.md (ARGS="read" for one topic)
+	@tests/setup.sh test
+	@mkdir -p target
+	cargo bench --locked --bench all --no-run
+	@printf '| what | measured | floor | ratio | wanted | |\n|---|---|---|---|---|---|\n' > target/bench.md
+	POSTROOM_BENCH=$(CURDIR)/target/bench.md tests/with-servers.sh cargo bench --locked --bench all -- $(ARGS)
+	@cat target/bench.md
 
 build:
 	@tests/setup.sh test

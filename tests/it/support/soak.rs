@@ -16,7 +16,9 @@ pub(crate) fn rounds(bounded: usize, full: usize) -> usize {
 /// The seed of a loop's random choices: a new one each run, or the one of `POSTROOM_SEED`.
 pub(crate) fn seed(name: &str) -> u64 {
     let given = env::var("POSTROOM_SEED").ok();
-    let seed = given.map_or_else(rand::random, |text| text.parse().expect("POSTROOM_SEED is a number"));
+    let seed = given.map_or_else(rand::random, |text| {
+        text.parse().expect("POSTROOM_SEED is a number")
+    });
     eprintln!("{name}: POSTROOM_SEED={seed}");
     seed
 }
