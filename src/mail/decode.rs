@@ -1,12 +1,14 @@
 //! Streaming decoding of a part's transfer encoding (RFC 2045, sections 6.7 and 6.8).
 
+use std::io::{self, BufRead};
+
 use sha2::{Digest, Sha256};
 
 use crate::model::attachment::TransferEncoding;
 
 /// White space at a line's end is held back up to this many bytes; a longer run is kept as written.
 const MAX_HELD: usize = 1024;
-/// How many encoded bytes are decoded at a time where a whole part is at hand.
+/// How many encoded bytes are decoded at a time.
 const STEP: usize = 32 * 1024;
 
 /// Decodes a part piece by piece; what comes out does not depend on how the input is cut.
@@ -58,8 +60,19 @@ impl Decoder {
         match &mut self.state {
             State::Identity => out.extend_from_slice(piece),
             State::Base64 { bits, digits } => {
-                for &byte in piece {
-                    push_base64(byte, bits, digits, out);
+                let mut rest = piece;
+                while let Some((&byte, after)) = rest.split_first() {
+                    // Whole groups are nearly all that there is.
+                    if *digits == 0
+                        && let Some((group, after)) = rest.split_first_chunk()
+                        && let Some(bytes) = decode_group(*group)
+                    {
+                        out.extend_from_slice(&bytes);
+                        rest = after;
+                    } else {
+                        push_base64(byte, bits, digits, out);
+                        rest = after;
+                    }
                 }
             }
             State::QuotedPrintable { at, held } => {
@@ -87,15 +100,39 @@ impl Decoder {
     }
 }
 
+/// What stands in [`SEXTETS`] for a byte that is no digit of base64.
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of each byte as a digit of base64 (RFC 4648, section 4).
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it")]
+const SEXTETS: [u8; 256] = {
+    let alphabet = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut sextets = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 64 {
+        sextets[alphabet[value as usize] as usize] = value;
+        value += 1;
+    }
+    sextets
+};
+
+fn sextet(byte: u8) -> u8 {
+    SEXTETS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT)
+}
+
+/// The three bytes of four digits that follow each other.
+fn decode_group(group: [u8; 4]) -> Option<[u8; 3]> {
+    let [a, b, c, d] = group.map(sextet);
+    let bits = (u32::from(a) << 18) | (u32::from(b) << 12) | (u32::from(c) << 6) | u32::from(d);
+    let [_, first, second, third] = bits.to_be_bytes();
+    ((a | b | c | d) & NO_DIGIT == 0).then_some([first, second, third])
+}
+
 fn push_base64(byte: u8, bits: &mut u32, digits: &mut u8, out: &mut Vec<u8>) {
-    let value = match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        b'=' => return flush_base64(bits, digits, out),
-        _ => return,
+    let value = match sextet(byte) {
+        NO_DIGIT if byte == b'=' => return flush_base64(bits, digits, out),
+        NO_DIGIT => return,
+        value => value,
     };
     *bits = (*bits << 6) | u32::from(value);
     *digits += 1;
@@ -196,36 +233,55 @@ const fn hex(byte: u8) -> Option<u8> {
     }
 }
 
-/// Decodes a part that is at hand, at most `limit` bytes of it.
-pub fn decode(encoding: TransferEncoding, encoded: &[u8], limit: usize) -> Vec<u8> {
-    let (mut decoder, mut out) = (Decoder::new(encoding), Vec::new());
-    for piece in encoded.chunks(STEP) {
-        decoder.push(piece, &mut out);
-        if out.len() >= limit {
-            break;
-        }
-    }
-    decoder.finish(&mut out);
-    out.truncate(limit);
-    out
+/// Decodes a part, at most `limit` bytes of it.
+///
+/// # Errors
+/// The part cannot be read.
+pub fn decode(encoding: TransferEncoding, encoded: impl BufRead, limit: usize) -> io::Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    stream(encoding, encoded, |decoded| {
+        whole.append(decoded);
+        whole.len() < limit
+    })?;
+    whole.truncate(limit);
+    Ok(whole)
 }
 
-/// The decoded size in bytes and the SHA-256 of a part that is at hand, without holding it decoded.
-pub fn measure(encoding: TransferEncoding, encoded: &[u8]) -> (u64, [u8; 32]) {
-    let (mut decoder, mut hash, mut size) = (Decoder::new(encoding), Sha256::new(), 0_u64);
-    let mut out = Vec::new();
-    let mut count = |out: &mut Vec<u8>| {
-        hash.update(out.as_slice());
-        size += u64::try_from(out.len()).unwrap_or(u64::MAX);
-        out.clear();
-    };
-    for piece in encoded.chunks(STEP) {
-        decoder.push(piece, &mut out);
-        count(&mut out);
+/// The decoded size in bytes and the SHA-256 of a part, without holding it decoded.
+///
+/// # Errors
+/// The part cannot be read.
+pub fn measure(encoding: TransferEncoding, encoded: impl BufRead) -> io::Result<(u64, [u8; 32])> {
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    stream(encoding, encoded, |decoded| {
+        hash.update(&decoded);
+        size += decoded.len() as u64;
+        decoded.clear();
+        true
+    })?;
+    Ok((size, hash.finalize().into()))
+}
+
+/// Gives what a part decodes to, piece by piece, to `on`, as long as that wants more.
+fn stream(
+    encoding: TransferEncoding,
+    mut encoded: impl BufRead,
+    mut on: impl FnMut(&mut Vec<u8>) -> bool,
+) -> io::Result<()> {
+    let (mut decoder, mut decoded) = (Decoder::new(encoding), Vec::new());
+    loop {
+        let piece = encoded.fill_buf()?;
+        let piece = piece.get(..STEP).unwrap_or(piece);
+        let length = piece.len();
+        decoder.push(piece, &mut decoded);
+        encoded.consume(length);
+        if length == 0 {
+            decoder.finish(&mut decoded);
+        }
+        if !on(&mut decoded) || length == 0 {
+            return Ok(());
+        }
     }
-    decoder.finish(&mut out);
-    count(&mut out);
-    (size, hash.finalize().into())
 }
 
 /// Cuts the bytes of one HTTP range out of decoded content that streams by.
@@ -268,7 +324,7 @@ mod tests {
     use super::*;
 
     fn all(encoding: TransferEncoding, text: &str) -> String {
-        String::from_utf8_lossy(&decode(encoding, text.as_bytes(), usize::MAX)).into_owned()
+        String::from_utf8_lossy(&decode(encoding, text.as_bytes(), usize::MAX).unwrap()).into_owned()
     }
 
     #[test]
@@ -338,7 +394,7 @@ mod tests {
             cuts in proptest::collection::vec(1..20_usize, 1..40),
         ) {
             for encoding in TransferEncoding::ALL {
-                let whole = decode(encoding, &bytes, usize::MAX);
+                let whole = decode(encoding, bytes.as_slice(), usize::MAX).unwrap();
                 let (mut decoder, mut out) = (Decoder::new(encoding), Vec::new());
                 let (mut rest, mut cut) = (bytes.as_slice(), cuts.iter().cycle());
                 while !rest.is_empty() {
@@ -348,7 +404,7 @@ mod tests {
                 }
                 decoder.finish(&mut out);
                 prop_assert_eq!(&out, &whole);
-                let (size, hash) = measure(encoding, &bytes);
+                let (size, hash) = measure(encoding, bytes.as_slice()).unwrap();
                 prop_assert_eq!(size, out.len() as u64);
                 prop_assert_eq!(hash, <[u8; 32]>::from(Sha256::digest(&out)));
             }

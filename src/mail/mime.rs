@@ -7,11 +7,15 @@
 
 mod body;
 mod header;
+mod lines;
 mod scan;
 mod structure;
 
 #[cfg(test)]
 mod tests;
+
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use crate::model::attachment::{ParsedAttachment, PartSpan};
 use crate::model::message::Parsed;
@@ -30,12 +34,26 @@ pub const MAX_TEXT: usize = 1024 * 1024;
 ///
 /// It takes time (up to seconds for hostile HTML) and belongs on a blocking thread.
 pub fn parse(raw: &[u8]) -> Parsed {
-    let parts = structure::walk(raw);
-    let mut parsed = parts
-        .first()
-        .map_or_else(Parsed::default, |root| header::read(slice(raw, &root.header)));
+    // Bytes that are at hand can always be read.
+    parse_from(&mut Cursor::new(raw)).unwrap_or_default()
+}
+
+/// Reads a message, as [`parse`] does, that may lie in a file: of its raw bytes no more is held than of a header and a text,
+/// however large it is.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn parse_from(raw: &mut (impl BufRead + Seek)) -> io::Result<Parsed> {
+    let parts = structure::walk(raw)?;
+    let mut header = Vec::new();
+    if let Some(root) = parts.first() {
+        piece(raw, &root.header)?
+            .take(MAX_HEADER as u64)
+            .read_to_end(&mut header)?;
+    }
+    let mut parsed = header::read(header);
     let chosen = body::choose(&parts);
-    parsed.body = body::read(raw, &parts, &chosen);
+    parsed.body = body::read(raw, &parts, &chosen)?;
     parsed.snippet = body::snippet(parsed.body.text.as_deref().unwrap_or_default());
     parsed.attachments = parts
         .iter()
@@ -43,23 +61,22 @@ pub fn parse(raw: &[u8]) -> Parsed {
         .filter(|(index, part)| !part.is_multipart() && !chosen.contains(*index))
         .filter(|(_, part)| parts.len() > 1 || !part.body.is_empty())
         .map(|(_, part)| attachment(raw, &parts, part))
-        .collect();
-    parsed
+        .collect::<io::Result<_>>()?;
+    Ok(parsed)
 }
 
 /// Reads a header alone, for a message of which nothing else was fetched.
 pub fn parse_header(raw_header: &[u8]) -> Parsed {
-    let end = structure::header_end(raw_header);
-    header::read(raw_header.get(..end).unwrap_or_default())
+    structure::header(&mut Cursor::new(raw_header)).map_or_else(|_| Parsed::default(), header::read)
 }
 
-fn attachment(raw: &[u8], parts: &[Part], part: &Part) -> ParsedAttachment {
-    let (size, sha256) = decode::measure(part.field.encoding, slice(raw, &part.body));
+fn attachment(raw: &mut (impl BufRead + Seek), parts: &[Part], part: &Part) -> io::Result<ParsedAttachment> {
+    let (size, sha256) = decode::measure(part.field.encoding, piece(raw, &part.body)?)?;
     let related = part
         .parent
         .and_then(|parent| parts.get(parent))
         .is_some_and(Part::is_related);
-    ParsedAttachment {
+    Ok(ParsedAttachment {
         name: part.field.name.clone(),
         content_type: part.field.content_type.clone(),
         size: i64::try_from(size).unwrap_or(i64::MAX),
@@ -72,12 +89,14 @@ fn attachment(raw: &[u8], parts: &[Part], part: &Part) -> ParsedAttachment {
         sha256,
         span: PartSpan {
             offset: i64::try_from(part.body.start).unwrap_or(i64::MAX),
-            length: i64::try_from(part.body.len()).unwrap_or(i64::MAX),
+            length: i64::try_from(part.body.end - part.body.start).unwrap_or(i64::MAX),
             encoding: part.field.encoding,
         },
-    }
+    })
 }
 
-fn slice<'a>(raw: &'a [u8], range: &std::ops::Range<usize>) -> &'a [u8] {
-    raw.get(range.clone()).unwrap_or_default()
+/// The bytes of a range, from its first on.
+fn piece<'r>(raw: &'r mut (impl BufRead + Seek), range: &Range<u64>) -> io::Result<impl BufRead + 'r> {
+    raw.seek(SeekFrom::Start(range.start))?;
+    Ok(raw.take(range.end - range.start))
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Read, Seek, Write},
+    io::{BufWriter, Write},
     path::PathBuf,
 };
 
@@ -53,13 +53,25 @@ pub struct StoredBody {
     content: Content,
 }
 
+/// Where a message's bytes are.
 #[derive(Debug)]
-enum Content {
+pub enum Content {
+    /// At hand.
     Memory(Vec<u8>),
+    /// In a temporary file without a name, which is gone when it is closed; to be read from its start.
     File(File),
 }
 
 impl StoredBody {
+    /// Bytes that are at hand.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Self {
+            sha256: Sha256::digest(&bytes).into(),
+            len: bytes.len() as u64,
+            content: Content::Memory(bytes),
+        }
+    }
+
     /// SHA-256 of the bytes.
     pub const fn sha256(&self) -> &[u8; 32] {
         &self.sha256
@@ -75,39 +87,9 @@ impl StoredBody {
         self.len == 0
     }
 
-    /// All bytes, read from the temporary file if they lie there.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
-    pub async fn into_bytes(self) -> io::Result<Vec<u8>> {
-        match self.content {
-            Content::Memory(bytes) => Ok(bytes),
-            Content::File(mut file) => {
-                let read = move || {
-                    let mut bytes = Vec::with_capacity(usize::try_from(self.len).unwrap_or_default());
-                    file.rewind()?;
-                    file.read_to_end(&mut bytes)?;
-                    Ok(bytes)
-                };
-                tokio::task::spawn_blocking(read)
-                    .await
-                    .unwrap_or_else(|failed| Err(io::Error::other(failed)))
-            }
-        }
-    }
-
-    /// Reads from the first byte on. The reads block: do them on a blocking thread when the body is large.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
-    pub fn reader(&mut self) -> io::Result<Box<dyn Read + Send + '_>> {
-        match &mut self.content {
-            Content::Memory(bytes) => Ok(Box::new(bytes.as_slice())),
-            Content::File(file) => {
-                file.rewind()?;
-                Ok(Box::new(file))
-            }
-        }
+    /// The bytes themselves.
+    pub fn into_content(self) -> Content {
+        self.content
     }
 }
 
@@ -301,6 +283,21 @@ impl Writer {
     }
 }
 
+/// All bytes of a body.
+#[cfg(test)]
+pub(super) fn read(body: StoredBody) -> Vec<u8> {
+    use std::io::{Read, Seek};
+    match body.into_content() {
+        Content::Memory(bytes) => bytes,
+        Content::File(mut file) => {
+            let mut bytes = Vec::new();
+            file.rewind().unwrap();
+            file.read_to_end(&mut bytes).unwrap();
+            bytes
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,14 +322,13 @@ mod tests {
         for (bytes, in_memory) in [(&b"12345"[..], true), (b"123456", false), (b"", true)] {
             spooler.clear();
             stream(&mut spooler, Section::Full, bytes);
-            let Some(Body::Stored(mut body)) = spooler.take_body(0) else {
+            let Some(Body::Stored(body)) = spooler.take_body(0) else {
                 panic!()
             };
             assert_eq!(matches!(body.content, Content::Memory(_)), in_memory);
             assert_eq!(*body.sha256(), <[u8; 32]>::from(Sha256::digest(bytes)));
-            let mut read = Vec::new();
-            body.reader().unwrap().read_to_end(&mut read).unwrap();
-            assert_eq!((read.as_slice(), body.is_empty()), (bytes, bytes.is_empty()));
+            assert_eq!(body.is_empty(), bytes.is_empty());
+            assert_eq!(read(body), bytes);
         }
         spooler.clear();
         stream(&mut spooler, Section::Full, &[0; 21]);

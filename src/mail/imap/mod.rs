@@ -37,7 +37,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 pub use self::{
-    body::{Body, BodyLimits, StoredBody},
+    body::{Body, BodyLimits, Content, StoredBody},
     capability::Capabilities,
     change::{Appended, Copied, StoreFlags},
     client::Client,

@@ -1,12 +1,14 @@
 //! Which parts are the readable body (RFC 8621, section 4.1.4), and their text.
 
+use std::io::{self, BufRead, Seek};
+
 use mail_parser::decoders::charsets::map::charset_decoder;
 
 use crate::mail::{decode, html};
 use crate::model::message::{Body, MAX_SNIPPET_CHARS};
 
 use super::structure::{Disposition, Part};
-use super::{MAX_TEXT, slice};
+use super::{MAX_TEXT, piece};
 
 /// The parts that are shown, by index; one part may be in both lists.
 #[derive(Debug, Default)]
@@ -96,7 +98,7 @@ fn choose_among(parts: &[Part], siblings: &[usize], within: &str, wanted: Wanted
 }
 
 /// The text and the sanitised HTML of the chosen parts, each at most [`MAX_TEXT`] bytes of source.
-pub(super) fn read(raw: &[u8], parts: &[Part], chosen: &Chosen) -> Body {
+pub(super) fn read(raw: &mut (impl BufRead + Seek), parts: &[Part], chosen: &Chosen) -> io::Result<Body> {
     let is_html = |index: &usize| {
         parts
             .get(*index)
@@ -105,7 +107,7 @@ pub(super) fn read(raw: &[u8], parts: &[Part], chosen: &Chosen) -> Body {
     let mut source = String::new();
     if chosen.html.iter().any(is_html) {
         for index in &chosen.html {
-            let text = text_of(raw, parts, *index, MAX_TEXT.saturating_sub(source.len()));
+            let text = text_of(raw, parts, *index, MAX_TEXT.saturating_sub(source.len()))?;
             if is_html(index) {
                 source.push_str(&text);
             } else {
@@ -116,7 +118,7 @@ pub(super) fn read(raw: &[u8], parts: &[Part], chosen: &Chosen) -> Body {
     let html = Some(html::sanitise(&source)).filter(|html| !html.trim().is_empty());
     let (mut text, mut left) = (String::new(), MAX_TEXT);
     for index in &chosen.text {
-        let next = text_of(raw, parts, *index, left);
+        let next = text_of(raw, parts, *index, left)?;
         left = left.saturating_sub(next.len());
         let next = if is_html(index) {
             html::to_text(&html::sanitise(&next))
@@ -131,18 +133,23 @@ pub(super) fn read(raw: &[u8], parts: &[Part], chosen: &Chosen) -> Body {
     if text.trim().is_empty() {
         text = html.as_deref().map(html::to_text).unwrap_or_default();
     }
-    Body {
+    Ok(Body {
         text: Some(text).filter(|text| !text.trim().is_empty()),
         html,
-    }
+    })
 }
 
 /// The decoded characters of a text part, without NUL.
-fn text_of(raw: &[u8], parts: &[Part], index: usize, limit: usize) -> String {
+fn text_of(
+    raw: &mut (impl BufRead + Seek),
+    parts: &[Part],
+    index: usize,
+    limit: usize,
+) -> io::Result<String> {
     let Some(part) = parts.get(index) else {
-        return String::new();
+        return Ok(String::new());
     };
-    let bytes = decode::decode(part.field.encoding, slice(raw, &part.body), limit);
+    let bytes = decode::decode(part.field.encoding, piece(raw, &part.body)?, limit)?;
     let charset = part.field.charset.clone().or_else(|| {
         let head = String::from_utf8_lossy(bytes.get(..1024).unwrap_or(&bytes)).to_ascii_lowercase();
         (part.field.content_type == "text/html")
@@ -152,7 +159,7 @@ fn text_of(raw: &[u8], parts: &[Part], index: usize, limit: usize) -> String {
     let mut text = decode_charset(&bytes, charset.as_deref());
     text.retain(|char| char != '\0');
     text.truncate(text.floor_char_boundary(limit));
-    text
+    Ok(text)
 }
 
 /// The name after the first `charset=`, as in `<meta charset="…">`.

@@ -21,27 +21,22 @@ const MAX_ADDRESS: usize = 1_000;
 const MAX_NAME: usize = 255;
 
 /// The header of a message; where the library gives up, what a plain scan finds.
-pub(super) fn read(header: &[u8]) -> Parsed {
+pub(super) fn read(header: Vec<u8>) -> Parsed {
     let header = terminated(header);
     with_library(&header, envelope).unwrap_or_else(|| scan::read(&header))
 }
 
 /// The header of one part; where the library gives up, plain text.
-pub(super) fn part(header: &[u8]) -> PartField {
+pub(super) fn part(header: Vec<u8>) -> PartField {
     with_library(&terminated(header), part_field).unwrap_or_default()
 }
 
-/// A copy of at most [`MAX_HEADER`] bytes that ends as a header does: the library ignores an open last line.
-fn terminated(header: &[u8]) -> Vec<u8> {
-    let mut header = match header.get(..MAX_HEADER) {
-        Some(cut) => cut
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .and_then(|end| cut.get(..end))
-            .unwrap_or(cut),
-        None => header,
+/// A header that ends as one does: the library ignores an open last line. One that was cut loses its last line.
+fn terminated(mut header: Vec<u8>) -> Vec<u8> {
+    if header.len() >= MAX_HEADER {
+        let last = header.iter().rposition(|&byte| byte == b'\n');
+        header.truncate(last.unwrap_or(MAX_HEADER));
     }
-    .to_vec();
     header.extend_from_slice(b"\r\n\r\n");
     header
 }

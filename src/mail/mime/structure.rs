@@ -1,10 +1,12 @@
 //! Where the parts of a message lie: one linear pass over its lines (RFC 2046, section 5.1).
 
+use std::io::{self, BufRead, Seek, SeekFrom};
 use std::ops::Range;
 
 use crate::model::attachment::TransferEncoding;
 
-use super::{MAX_PARTS, header};
+use super::lines::Lines;
+use super::{MAX_HEADER, MAX_PARTS, header};
 
 /// Multiparts nested deeper than this are taken as they are, not opened.
 const MAX_DEPTH: usize = 100;
@@ -52,8 +54,8 @@ impl Default for PartField {
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) parent: Option<usize>,
-    pub(super) header: Range<usize>,
-    pub(super) body: Range<usize>,
+    pub(super) header: Range<u64>,
+    pub(super) body: Range<u64>,
     pub(super) children: Vec<usize>,
     pub(super) field: PartField,
 }
@@ -69,13 +71,15 @@ impl Part {
 }
 
 /// The parts of a message, the message itself first, each parent before its children.
-pub(super) fn walk(raw: &[u8]) -> Vec<Part> {
-    let mut parts = Walk::run(raw, None);
+pub(super) fn walk(raw: &mut (impl BufRead + Seek)) -> io::Result<Vec<Part>> {
+    let mut parts = Walk::run(raw, None)?;
     let broken = parts
         .first()
-        .is_some_and(|root| declares_parts(root) && root.children.is_empty());
-    if broken && let Some(boundary) = parts.first().and_then(|root| guess_boundary(raw, &root.body)) {
-        parts = Walk::run(raw, Some(boundary));
+        .filter(|root| declares_parts(root) && root.children.is_empty());
+    if let Some(body) = broken.map(|root| root.body.start)
+        && let Some(boundary) = guess_boundary(raw, body)?
+    {
+        parts = Walk::run(raw, Some(boundary))?;
     }
     for part in &mut parts {
         // A multipart without parts is shown as the text that it is.
@@ -86,42 +90,39 @@ pub(super) fn walk(raw: &[u8]) -> Vec<Part> {
             };
         }
     }
-    parts
+    Ok(parts)
 }
 
 fn declares_parts(part: &Part) -> bool {
     part.field.content_type.starts_with("multipart/")
 }
 
-/// Where a header ends that starts at the first byte: after its empty line, or at the end.
-pub(super) fn header_end(raw: &[u8]) -> usize {
-    let mut at = skip_empty_lines(raw);
-    while at < raw.len() {
-        let end = line_end(raw, at);
-        if is_empty_line(raw, at, end) {
-            return end;
-        }
-        at = end;
-    }
-    raw.len()
+/// The header of a message, at most [`MAX_HEADER`] bytes of it.
+pub(super) fn header(raw: &mut (impl BufRead + Seek)) -> io::Result<Vec<u8>> {
+    let mut lines = Lines::first(raw)?;
+    let (header, _) = header_lines(&mut lines, &[])?;
+    lines.copy(header, MAX_HEADER as u64)
 }
 
 /// A declared boundary that never occurs: the line that looks like one and is followed by a part's header.
-fn guess_boundary(raw: &[u8], body: &Range<usize>) -> Option<Vec<u8>> {
-    let mut at = body.start;
-    while at < body.end {
-        let end = line_end(raw, at);
-        let word = raw.get(at..end)?.trim_ascii_end().strip_prefix(b"--");
-        let next = raw.get(end..(end + 8).min(body.end))?;
-        if let Some(word) = word
-            && !word.is_empty()
-            && next.eq_ignore_ascii_case(b"content-")
-        {
-            return Some(word.to_vec());
+fn guess_boundary(raw: &mut (impl BufRead + Seek), body: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut lines = Lines::new(raw, body)?;
+    let mut word: Option<Vec<u8>> = None;
+    while lines.advance()? {
+        let begins = lines.text().get(..8);
+        if word.is_some() && begins.is_some_and(|begins| begins.eq_ignore_ascii_case(b"content-")) {
+            return Ok(word);
         }
-        at = end;
+        word = dashed(lines.text())
+            .filter(|word| !word.is_empty())
+            .map(<[u8]>::to_vec);
     }
-    None
+    Ok(None)
+}
+
+/// What follows the dashes of a line that may be a delimiter.
+fn dashed(line: &[u8]) -> Option<&[u8]> {
+    Some(line.strip_prefix(b"--")?.trim_ascii_end())
 }
 
 struct Open {
@@ -129,8 +130,38 @@ struct Open {
     boundary: Vec<u8>,
 }
 
-struct Walk<'a> {
-    raw: &'a [u8],
+/// Which open multipart a line delimits, innermost first, and whether it closes it.
+fn delimiter(line: &[u8], open: &[Open]) -> Option<(usize, bool)> {
+    let line = dashed(line)?;
+    open.iter()
+        .enumerate()
+        .rev()
+        .find_map(|(level, open)| match line.strip_prefix(&*open.boundary)? {
+            b"" => Some((level, false)),
+            b"--" => Some((level, true)),
+            _ => None,
+        })
+}
+
+/// The header that starts at the next line, and where the body after it starts.
+fn header_lines(lines: &mut Lines<'_, impl BufRead + Seek>, open: &[Open]) -> io::Result<(Range<u64>, u64)> {
+    let start = lines.range().end;
+    while lines.advance()? {
+        let line = lines.range();
+        if lines.is_empty() {
+            return Ok((start..line.start, line.end));
+        }
+        if delimiter(lines.text(), open).is_some() {
+            lines.hold();
+            return Ok((start..line.start, line.start));
+        }
+    }
+    let end = lines.range().end;
+    Ok((start..end, end))
+}
+
+struct Walk<'r, R> {
+    lines: Lines<'r, R>,
     parts: Vec<Part>,
     /// The multiparts around the current line, outermost first.
     open: Vec<Open>,
@@ -140,71 +171,54 @@ struct Walk<'a> {
     boundary: Option<Vec<u8>>,
 }
 
-impl<'a> Walk<'a> {
-    fn run(raw: &'a [u8], boundary: Option<Vec<u8>>) -> Vec<Part> {
+impl<'r, R: BufRead + Seek> Walk<'r, R> {
+    fn run(raw: &'r mut R, boundary: Option<Vec<u8>>) -> io::Result<Vec<Part>> {
+        let end = raw.seek(SeekFrom::End(0))?;
         let mut walk = Self {
-            raw,
+            lines: Lines::first(raw)?,
             parts: Vec::new(),
             open: Vec::new(),
             leaf: None,
             boundary,
         };
-        let mut at = walk.start(None, skip_empty_lines(raw));
-        while at < raw.len() && !walk.open.is_empty() {
-            let end = line_end(raw, at);
-            let Some((level, closes)) = walk.delimiter(at, end) else {
-                at = end;
+        walk.start(None)?;
+        while !walk.open.is_empty() && walk.lines.advance()? {
+            let Some((level, closes)) = delimiter(walk.lines.text(), &walk.open) else {
                 continue;
             };
-            walk.close(level + 1, at);
+            let before = walk.lines.end_before();
+            walk.close(level + 1, before);
             if closes {
-                walk.close(level, at);
+                walk.close(level, before);
             } else if walk.parts.len() < MAX_PARTS {
                 let parent = walk.open.last().map(|open| open.part);
-                at = walk.start(parent, end);
-                continue;
+                walk.start(parent)?;
             } else {
-                walk.close(0, at);
+                walk.close(0, before);
             }
-            at = end;
         }
-        walk.close(0, raw.len());
-        walk.parts
+        walk.close(0, end);
+        Ok(walk.parts)
     }
 
-    /// Which open multipart the line delimits, innermost first, and whether it closes it.
-    fn delimiter(&self, at: usize, end: usize) -> Option<(usize, bool)> {
-        let line = self.raw.get(at..end)?.strip_prefix(b"--")?.trim_ascii_end();
-        self.open.iter().enumerate().rev().find_map(|(level, open)| {
-            match line.strip_prefix(&*open.boundary)? {
-                b"" => Some((level, false)),
-                b"--" => Some((level, true)),
-                _ => None,
-            }
-        })
-    }
-
-    /// Ends the current leaf, and every multipart from `level` inwards, before the line at `at`.
-    fn close(&mut self, level: usize, at: usize) {
+    /// Ends the current leaf, and every multipart from `level` inwards. The line break before a delimiter belongs to
+    /// the delimiter (RFC 2046, 5.1.1), so that `end` may lie before the start of an empty body.
+    fn close(&mut self, level: usize, end: u64) {
         let closed = self
             .open
             .drain(level.min(self.open.len())..)
             .map(|open| open.part);
         for index in closed.chain(self.leaf.take()) {
             if let Some(part) = self.parts.get_mut(index) {
-                part.body.end = if at < self.raw.len() {
-                    before_line(self.raw, part.body.start, at)
-                } else {
-                    at
-                };
+                part.body.end = end.max(part.body.start);
             }
         }
     }
 
-    /// Reads the part whose header starts at `at`, and answers where its body starts.
-    fn start(&mut self, parent: Option<usize>, at: usize) -> usize {
-        let (header, body) = self.header(at);
-        let mut field = header::part(super::slice(self.raw, &header));
+    /// Reads the part whose header starts at the next line, up to its body.
+    fn start(&mut self, parent: Option<usize>) -> io::Result<()> {
+        let (header, body) = header_lines(&mut self.lines, &self.open)?;
+        let mut field = header::part(self.lines.copy(header.clone(), MAX_HEADER as u64)?);
         if parent.is_none() && self.boundary.is_some() {
             field.boundary = self.boundary.take();
         }
@@ -234,49 +248,6 @@ impl<'a> Walk<'a> {
             }),
             _ => self.leaf = Some(index),
         }
-        body
+        Ok(())
     }
-
-    /// The header that starts at `at`, and where the body after it starts.
-    fn header(&self, start: usize) -> (Range<usize>, usize) {
-        let mut at = start;
-        while at < self.raw.len() {
-            let end = line_end(self.raw, at);
-            if is_empty_line(self.raw, at, end) {
-                return (start..at, end);
-            }
-            if self.delimiter(at, end).is_some() {
-                return (start..at, at);
-            }
-            at = end;
-        }
-        (start..at, at)
-    }
-}
-
-/// The index after the line feed that ends the line at `at`.
-fn line_end(raw: &[u8], at: usize) -> usize {
-    let rest = raw.get(at..).unwrap_or_default();
-    rest.iter()
-        .position(|&byte| byte == b'\n')
-        .map_or(raw.len(), |length| at + length + 1)
-}
-
-fn is_empty_line(raw: &[u8], at: usize, end: usize) -> bool {
-    matches!(raw.get(at..end), Some(b"\n" | b"\r\n"))
-}
-
-fn skip_empty_lines(raw: &[u8]) -> usize {
-    raw.iter()
-        .position(|byte| !matches!(byte, b'\r' | b'\n'))
-        .unwrap_or(raw.len())
-}
-
-/// The end of what precedes the line at `at`: its line break belongs to the delimiter (RFC 2046, 5.1.1).
-fn before_line(raw: &[u8], start: usize, at: usize) -> usize {
-    let body = raw.get(start..at).unwrap_or_default();
-    let body = body
-        .strip_suffix(b"\n")
-        .map_or(body, |body| body.strip_suffix(b"\r").unwrap_or(body));
-    start + body.len()
 }

@@ -37,6 +37,9 @@ pub(super) fn content(raw: &[u8], attachment: &ParsedAttachment) -> Vec<u8> {
 
 /// Checks what must hold of every message, however broken.
 pub(super) fn assert_sound(raw: &[u8], parsed: &Parsed) {
+    // Of a file only a piece is at hand at a time: as short a one as cuts every line somewhere.
+    let mut pieces = io::BufReader::with_capacity(61, Cursor::new(raw));
+    assert_eq!(&parse_from(&mut pieces).unwrap(), parsed);
     for attachment in &parsed.attachments {
         let content = content(raw, attachment);
         assert_eq!(i64::try_from(content.len()).unwrap(), attachment.size);
@@ -269,6 +272,30 @@ fn the_scan_finds_what_the_library_would() {
         .map(|(_, one)| one.address.as_str())
         .collect();
     assert_eq!(addresses, ["a@example.com", "b@example.com", "c@example.com"]);
+}
+
+#[test]
+fn a_line_without_end_is_passed_over_and_what_follows_it_is_read() {
+    let long = "x".repeat(100_000);
+    for end in ["\n", "\r\n"] {
+        let raw = [
+            &format!("Content-Type: multipart/mixed; boundary=b\nX-Long: {long}"),
+            "",
+            "--b",
+            "Content-Type: application/octet-stream",
+            "",
+            &format!("--b{long}"),
+            &"-".repeat(8 * 1024),
+            "--b--",
+            "",
+        ]
+        .join(end);
+        let parsed = parse(raw.as_bytes());
+        assert_sound(raw.as_bytes(), &parsed);
+        let sizes: Vec<_> = parsed.attachments.iter().map(|one| one.size).collect();
+        let expected = 3 + long.len() + end.len() + 8 * 1024;
+        assert_eq!(sizes, [i64::try_from(expected).unwrap()]);
+    }
 }
 
 #[test]

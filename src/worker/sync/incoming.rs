@@ -1,14 +1,14 @@
 //! Fetching messages: batches bounded by count and bytes, parsed and compressed aside, stored one transaction a batch.
 
-use std::collections::VecDeque;
-
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use std::{
+    collections::VecDeque,
+    io::{BufReader, Seek},
+};
 
 use super::{Shared, folder::flags, live::Connection, stop::Stop};
 use crate::{
     mail::{
-        imap::{self, Body, BodyLimits, FetchRow, UidSet},
+        imap::{self, Body, BodyLimits, Content, FetchRow, StoredBody, UidSet},
         mime,
     },
     model::{
@@ -24,6 +24,8 @@ const BATCH: usize = 50;
 const BATCH_BYTES: u64 = 8 << 20;
 /// Larger messages go to the object store.
 const SMALL: usize = 64 * 1024;
+/// Of a message that waits in a file, so much is held while it is parsed.
+const WINDOW: usize = 64 * 1024;
 /// The most bytes of a header that are kept when a message is stored header-only.
 const HEADER: usize = 256 * 1024;
 /// A message whose failures weigh so much is stored header-only, and from this on it is set aside. See [`Fault`].
@@ -55,7 +57,7 @@ enum Fault {
 /// A message's row and bytes.
 struct Fetched {
     row: FetchRow,
-    bytes: Vec<u8>,
+    body: StoredBody,
     truncated: bool,
 }
 
@@ -170,6 +172,8 @@ impl Connection<'_> {
                     (Fault::Lost, 1)
                 }
             }
+            // There is no room on the disk, or it fails.
+            Stop::Mail(imap::Error::Spool(_)) => (Fault::Elsewhere, 0),
             Stop::Mail(imap::Error::Protocol(_)) => (Fault::Lost, 3),
             Stop::Mail(_) => (Fault::Lost, 1),
             Stop::Store(Error::Unavailable(_)) | Stop::Fenced | Stop::Cancelled | Stop::Again => {
@@ -240,8 +244,9 @@ impl Connection<'_> {
         let max_bytes = self.max_message();
         let limits = BodyLimits {
             max_bytes,
-            memory_bytes: max_bytes,
-            spool_dir: None,
+            // Beside the database, as the system's folder for temporary files may itself lie in memory.
+            spool_dir: Some(shared.app.config.storage.data_dir.clone()),
+            ..BodyLimits::default()
         };
         let items = self.items;
         let (mut whole, mut headers) = (UidSet::new(), UidSet::new());
@@ -259,10 +264,9 @@ impl Connection<'_> {
             while let Some(message) = fetch.next().await? {
                 match message.body {
                     Body::Stored(body) => {
-                        let bytes = body.into_bytes().await.map_err(Error::internal)?;
                         let fetched = Fetched {
                             row: message.row,
-                            bytes,
+                            body,
                             truncated: false,
                         };
                         arrivals.push(ready(shared, tenant, fetched).await?);
@@ -273,19 +277,12 @@ impl Connection<'_> {
         }
         if !headers.is_empty() {
             for mut row in self.session()?.fetch_headers(&headers, items, HEADER).await? {
-                let bytes = row.header.take().unwrap_or_default();
-                arrivals.push(
-                    ready(
-                        shared,
-                        tenant,
-                        Fetched {
-                            row,
-                            bytes,
-                            truncated: true,
-                        },
-                    )
-                    .await?,
-                );
+                let fetched = Fetched {
+                    body: StoredBody::of(row.header.take().unwrap_or_default()),
+                    row,
+                    truncated: true,
+                };
+                arrivals.push(ready(shared, tenant, fetched).await?);
             }
         }
         Ok(arrivals)
@@ -294,51 +291,54 @@ impl Connection<'_> {
 
 /// Parses a message aside, and puts the bytes of a large one into the object store, before there is a row that names them.
 async fn ready(shared: &Shared, tenant: TenantId, fetched: Fetched) -> Result<Arrival, Stop> {
+    let length = fetched.body.len();
     let (arrival, blob) = tokio::task::spawn_blocking(move || prepare(fetched))
         .await
         .map_err(Error::internal)??;
-    if let Some(bytes) = blob
-        && let Err(error) = shared.app.blobs.put(tenant, &arrival.sha256, bytes).await
-    {
+    let (blobs, sha256) = (&shared.app.blobs, &arrival.sha256);
+    let put = match blob {
+        None => Ok(()),
+        Some(Content::Memory(bytes)) => blobs.put(tenant, sha256, length, bytes.as_slice()).await,
+        Some(Content::File(file)) => {
+            let file = tokio::fs::File::from_std(file);
+            blobs.put(tenant, sha256, length, file).await
+        }
+    };
+    if let Err(error) = put {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             "a message could not be put into the object store"
         );
         return Err(Stop::Store(Error::Unavailable(
-            "The object store cannot be reached.",
+            "The object store did not take a message.",
         )));
     }
     Ok(arrival)
 }
 
 /// Parses and compresses a message; a large one's bytes are handed back for the object store.
-fn prepare(fetched: Fetched) -> Result<(Arrival, Option<Bytes>), Error> {
-    let Fetched {
-        row,
-        bytes,
-        truncated,
-    } = fetched;
-    let parsed = mime::parse(&bytes);
-    let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-    let size = if truncated {
-        row.size.and_then(|size| i64::try_from(size).ok())
-    } else {
-        None
+fn prepare(fetched: Fetched) -> Result<(Arrival, Option<Content>), Stop> {
+    let Fetched { row, body, truncated } = fetched;
+    let (length, sha256) = (body.len(), *body.sha256());
+    let (parsed, raw, blob) = match body.into_content() {
+        Content::Memory(bytes) if bytes.len() <= SMALL => {
+            let compressed = zstd::bulk::compress(&bytes, COMPRESSION).map_err(Error::internal)?;
+            (mime::parse(&bytes), Raw::Compressed(compressed), None)
+        }
+        Content::Memory(bytes) => (mime::parse(&bytes), Raw::Blob, Some(Content::Memory(bytes))),
+        Content::File(mut file) => {
+            let parsed = mime::parse_from(&mut BufReader::with_capacity(WINDOW, &mut file))
+                .and_then(|parsed| file.rewind().map(|()| parsed))
+                .map_err(imap::Error::Spool)?;
+            (parsed, Raw::Blob, Some(Content::File(file)))
+        }
     };
-    let size = size.unwrap_or_else(|| i64::try_from(bytes.len()).unwrap_or(i64::MAX));
-    let (raw, blob) = if bytes.len() <= SMALL {
-        (
-            Raw::Compressed(zstd::bulk::compress(&bytes, COMPRESSION).map_err(Error::internal)?),
-            None,
-        )
-    } else {
-        (Raw::Blob, Some(Bytes::from(bytes)))
-    };
+    let stated = row.size.filter(|_| truncated);
     let arrival = Arrival {
         uid: i64::from(row.uid),
         flags: flags(&row),
         received_at: crate::model::clock::micros(row.internal_date.or(parsed.sent_at).unwrap_or_default()),
-        size,
+        size: i64::try_from(stated.unwrap_or(length)).unwrap_or(i64::MAX),
         dedupe_key: dedupe_key(&row, &sha256),
         sha256,
         raw,
