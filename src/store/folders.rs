@@ -34,6 +34,8 @@ pub(crate) struct Row {
     last_uid: i64,
     backfill_low: i64,
     highest_modseq: i64,
+    // Changed by what is added, never by what somebody read before.
+    #[diesel(skip_update)]
     message_count: i64,
     missing: i32,
     created_at: At,
@@ -125,10 +127,16 @@ impl Conn {
             .collect()
     }
 
-    /// Stores what changed about a folder.
-    pub async fn update_folder(&mut self, tenant: TenantId, folder: &Folder) -> Result<()> {
+    /// Stores what changed about a folder, and adds to its count; answers the new count. The caller's own count may be
+    /// an old one and is not looked at.
+    pub async fn update_folder(&mut self, tenant: TenantId, folder: &Folder, added: i64) -> Result<i64> {
         let row = Row::write(folder);
-        on!(self, folders::update(tenant, &row))
+        Ok(on!(self, folders::update(tenant, &row, added))?.unwrap_or_default())
+    }
+
+    /// Adds to a folder's count, and to nothing else of it.
+    pub async fn add_folder_count(&mut self, tenant: TenantId, id: Uuid, added: i64) -> Result<()> {
+        on!(self, folders::add_count(tenant, id, added))
     }
 
     /// Erases a folder with its placements, which must be settled before.

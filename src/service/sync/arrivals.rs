@@ -67,8 +67,7 @@ pub async fn store_arrivals(
             let mut folder = folder;
             let mut batch = Batch::new(tx, fence.tenant, &mailbox, now);
             let placed = batch.store(&folder, arrivals).await?;
-            folder.message_count += placed;
-            tx.update_folder(fence.tenant, &folder).await?;
+            folder.message_count = tx.update_folder(fence.tenant, &folder, placed).await?;
             if let Some(progress) = progress {
                 tx.set_progress(fence.tenant, fence.mailbox, Some(&progress))
                     .await?;

@@ -74,14 +74,14 @@ pub async fn save_folders(
                     tx.create_folder(fence.tenant, &folder).await?;
                 } else if before.as_ref() != Some(&folder) {
                     folder.updated_at = now;
-                    tx.update_folder(fence.tenant, &folder).await?;
+                    tx.update_folder(fence.tenant, &folder, 0).await?;
                 }
                 kept.push(folder);
             }
             for mut folder in stored.into_iter().filter(|_| first_of_connection) {
                 folder.missing += 1;
                 if folder.missing < MISSING_BEFORE_GONE {
-                    tx.update_folder(fence.tenant, &folder).await?;
+                    tx.update_folder(fence.tenant, &folder, 0).await?;
                 } else {
                     presence::remove_folder(tx, fence.tenant, &mailbox, &folder, now).await?;
                 }
@@ -92,12 +92,37 @@ pub async fn save_folders(
     .await
 }
 
-/// Stores a folder's cursor.
-pub async fn save_folder(app: &App, fence: Fence, folder: Folder) -> Fenced<()> {
+/// Stores a folder's cursor; answers the folder with its present count.
+pub async fn save_folder(app: &App, fence: Fence, folder: Folder) -> Fenced<Folder> {
     fenced(app, fence, move |tx, _| {
-        Box::pin(async move { tx.update_folder(fence.tenant, &folder).await })
+        Box::pin(async move {
+            let mut folder = folder;
+            folder.message_count = tx.update_folder(fence.tenant, &folder, 0).await?;
+            Ok(folder)
+        })
     })
     .await
+}
+
+/// Stores a folder whose UIDs begin anew: its count begins at 0.
+pub async fn begin_generation(app: &App, fence: Fence, folder: Folder) -> Fenced<Folder> {
+    fenced(app, fence, move |tx, _| {
+        Box::pin(async move {
+            let mut folder = folder;
+            let stored = tx.get_folder(fence.tenant, folder.id).await?;
+            let counted = stored.map_or(0, |stored| stored.message_count);
+            folder.message_count = tx.update_folder(fence.tenant, &folder, -counted).await?;
+            Ok(folder)
+        })
+    })
+    .await
+}
+
+/// How many messages are stored of a folder's present generation: a change that was written back counts at once.
+pub async fn count(app: &App, fence: Fence, folder: &Folder) -> Fenced<i64> {
+    let mut conn = app.store.read().await?;
+    let stored = conn.get_folder(fence.tenant, folder.id).await?;
+    Ok(stored.map_or(0, |stored| stored.message_count))
 }
 
 fn take(folders: &mut Vec<Folder>, is_it: impl Fn(&Folder) -> bool) -> Option<Folder> {

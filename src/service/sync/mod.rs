@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 pub use self::{
     arrivals::{Arrival, Raw, store_arrivals},
-    folders::{Listed, save_folder, save_folders},
+    folders::{Listed, begin_generation, count, save_folder, save_folders},
     presence::{apply_expunges, apply_flags, drop_stale, place_matched},
 };
 use super::{App, logins};
@@ -248,7 +248,7 @@ pub async fn set_aside(app: &App, fence: Fence, folder: Folder, uid: i64, reason
     fenced(app, fence, move |tx, _| {
         Box::pin(async move {
             tx.quarantine(fence.tenant, &folder, uid, &reason, now).await?;
-            tx.update_folder(fence.tenant, &folder).await
+            tx.update_folder(fence.tenant, &folder, 0).await.map(drop)
         })
     })
     .await

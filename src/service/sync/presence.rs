@@ -31,7 +31,7 @@ pub async fn apply_flags(app: &App, fence: Fence, folder: Folder, updates: Vec<F
                 .update_flags(fence.tenant, folder.id, generation, &updates)
                 .await?;
             settle(tx, fence.tenant, &mailbox, changed, now).await?;
-            tx.update_folder(fence.tenant, &folder).await
+            tx.update_folder(fence.tenant, &folder, 0).await.map(drop)
         })
     })
     .await
@@ -47,9 +47,9 @@ pub async fn apply_expunges(app: &App, fence: Fence, folder: Folder, uids: Vec<i
             let removed = tx
                 .delete_placements(fence.tenant, folder.id, generation, &uids)
                 .await?;
-            folder.message_count -= i64::try_from(removed.len()).unwrap_or_default();
+            let fewer = -i64::try_from(removed.len()).unwrap_or_default();
             settle(tx, fence.tenant, &mailbox, removed, now).await?;
-            tx.update_folder(fence.tenant, &folder).await?;
+            folder.message_count = tx.update_folder(fence.tenant, &folder, fewer).await?;
             Ok(folder)
         })
     })
@@ -79,9 +79,9 @@ pub async fn place_matched(
                 })
                 .collect();
             let placed = tx.create_placements(fence.tenant, fence.mailbox, &rows).await?;
-            folder.message_count += i64::try_from(placed.len()).unwrap_or_default();
+            let more = i64::try_from(placed.len()).unwrap_or_default();
             settle(tx, fence.tenant, &mailbox, placed, now).await?;
-            tx.update_folder(fence.tenant, &folder).await?;
+            folder.message_count = tx.update_folder(fence.tenant, &folder, more).await?;
             Ok(folder)
         })
     })

@@ -43,15 +43,29 @@ pub(crate) async fn list(conn: &mut Connection, tenant: TenantId, mailbox: Uuid)
         .await?)
 }
 
-pub(crate) async fn update(conn: &mut Connection, tenant: TenantId, row: &Row) -> Result<()> {
-    diesel::update(
+pub(crate) async fn update(
+    conn: &mut Connection,
+    tenant: TenantId,
+    row: &Row,
+    added: i64,
+) -> Result<Option<i64>> {
+    Ok(diesel::update(
         folders::table
             .filter(folders::tenant_id.eq(Id(tenant.0)))
             .filter(folders::id.eq(row.id)),
     )
-    .set(row)
-    .execute(conn)
-    .await?;
+    .set((row, folders::message_count.eq(folders::message_count + added)))
+    .returning(folders::message_count)
+    .get_result(conn)
+    .await
+    .optional()?)
+}
+
+pub(crate) async fn add_count(conn: &mut Connection, tenant: TenantId, id: Uuid, added: i64) -> Result<()> {
+    diesel::update(folders::table.find((Id(tenant.0), Id(id))))
+        .set(folders::message_count.eq(folders::message_count + added))
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

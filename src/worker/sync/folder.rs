@@ -44,7 +44,7 @@ impl Connection<'_> {
                 .await?;
             folder = self.receive(folder, &new).await?;
             folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(selected.uid_next) - 1);
-            sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
+            folder = sync::save_folder(&self.shared.app, self.fence, folder).await?;
         }
         folder = self
             .follow_expunges(folder, &selected, known_to, known.is_some())
@@ -98,10 +98,8 @@ impl Connection<'_> {
             backfill_low: i64::from(selected.uid_next),
             highest_modseq: modseq(selected),
         };
-        folder.message_count = 0;
         folder.object_id = selected.mailbox_id.clone().or(folder.object_id);
-        sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
-        Ok(folder)
+        Ok(sync::begin_generation(&self.shared.app, self.fence, folder).await?)
     }
 
     /// The UIDs between these two that the server has.
@@ -159,7 +157,7 @@ impl Connection<'_> {
             })
             .await?;
         folder.cursor.backfill_low = slice.first().filter(|_| !older.is_empty()).map_or(1, i64::from);
-        sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
+        folder = sync::save_folder(&self.shared.app, self.fence, folder).await?;
         self.end_generations(&folder).await?;
         Ok(Some(folder))
     }
@@ -244,7 +242,7 @@ impl Connection<'_> {
         }
         if folder.cursor.highest_modseq != now {
             folder.cursor.highest_modseq = now;
-            sync::save_folder(&self.shared.app, self.fence, folder.clone()).await?;
+            folder = sync::save_folder(&self.shared.app, self.fence, folder).await?;
         }
         self.memory.plain.remove(&folder.id);
         Ok(folder)
@@ -254,7 +252,7 @@ impl Connection<'_> {
     /// so much, or has fewer messages than that leaves.
     async fn follow_expunges(
         &mut self,
-        folder: Folder,
+        mut folder: Folder,
         selected: &Selected,
         known_to: i64,
         told: bool,
@@ -273,15 +271,21 @@ impl Connection<'_> {
             }
         }
         // New mail is stored by now, so equal counts mean that nothing else is gone.
-        let left = folder.message_count - i64::try_from(gone.len()).unwrap_or_default();
         let exists = i64::from(selected.exists);
         let whole = folder.cursor.is_backfilled();
-        let doubtful = if told {
-            whole && exists < left
-        } else {
-            !whole || exists != left
+        let doubtful = |count: i64| {
+            let left = count - i64::try_from(gone.len()).unwrap_or_default();
+            if told {
+                whole && exists < left
+            } else {
+                !whole || exists != left
+            }
         };
-        if doubtful {
+        if doubtful(folder.message_count) {
+            // The count of this pass does not know what was written back meanwhile.
+            folder.message_count = sync::count(&self.shared.app, self.fence, &folder).await?;
+        }
+        if doubtful(folder.message_count) {
             gone = self.missing(&folder, low, known_to).await?;
         }
         if gone.is_empty() {

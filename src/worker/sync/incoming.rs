@@ -181,7 +181,7 @@ impl Connection<'_> {
             }
             // A store that takes another write refuses this one for what it holds.
             Stop::Store(_) => match sync::save_folder(&self.shared.app, self.fence, folder.clone()).await {
-                Ok(()) => (Fault::Lost, 3),
+                Ok(_) => (Fault::Lost, 3),
                 Err(Halt::Fenced) => return Err(Stop::Fenced),
                 Err(Halt::Failed(_)) => (Fault::Elsewhere, 0),
             },

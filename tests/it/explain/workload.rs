@@ -200,7 +200,8 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     let (tenant, owner) = (filled.owner.tenant, filled.owner);
     let stored = tx.get_folder(tenant, owner.folder).await?.unwrap();
     tx.list_folders(tenant, owner.mailbox).await?;
-    tx.update_folder(tenant, &stored).await?;
+    tx.update_folder(tenant, &stored, 1).await?;
+    tx.add_folder_count(tenant, owner.folder, -1).await?;
     tx.find_messages(tenant, owner.mailbox, &[vec![1], vec![2]])
         .await?;
     tx.find_earlier_generation(tenant, owner.folder, 2, &["1@example.test".to_owned()])
