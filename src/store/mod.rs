@@ -16,6 +16,7 @@ mod leases;
 mod mailboxes;
 mod members;
 mod messages;
+mod moves;
 mod pg;
 mod placements;
 mod schema;

@@ -231,6 +231,13 @@ tables! {
         flags -> Text,
     }
 
+    moves (tenant_id, message_id) {
+        tenant_id -> Guid,
+        message_id -> Guid,
+        mailbox_id -> Guid,
+        until -> Instant,
+    }
+
     quarantine (tenant_id, folder_id, uid_validity, uid) {
         tenant_id -> Guid,
         folder_id -> Guid,
@@ -265,6 +272,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     message_bodies,
     message_raws,
     messages,
+    moves,
     placements,
     quarantine,
     search_documents,

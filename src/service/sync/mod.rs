@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use self::{
     arrivals::{Arrival, Raw, store_arrivals},
     folders::{Listed, begin_generation, count, save_folder, save_folders},
-    presence::{apply_expunges, apply_flags, drop_stale, place_matched},
+    presence::{apply_expunges, apply_flags, drop_stale, end_moves, place_matched},
 };
 use super::{App, logins};
 use crate::{

@@ -105,6 +105,18 @@ pub async fn drop_stale(app: &App, fence: Fence, folder: &Folder) -> Fenced<bool
     .await
 }
 
+/// Gives up waiting for the new copies of messages that were to be moved.
+pub async fn end_moves(app: &App, fence: Fence) -> Fenced<()> {
+    let now = app.clock.now();
+    fenced(app, fence, move |tx, mailbox| {
+        Box::pin(async move {
+            let ended = tx.end_overdue_moves(fence.tenant, fence.mailbox, now).await?;
+            settle(tx, fence.tenant, &mailbox, ended, now).await
+        })
+    })
+    .await
+}
+
 /// Takes a folder away with the copies that lay in it.
 pub(super) async fn remove_folder(
     tx: &mut Conn,
@@ -127,7 +139,7 @@ pub(super) async fn remove_folder(
 }
 
 /// Works out anew what follows from the placements of these messages: flags, folders, and whether they are there at all.
-/// A message without a copy becomes a tombstone; one that has a copy again is revived.
+/// A message without a copy becomes a tombstone, unless it is being moved; one that has a copy again is revived.
 pub(super) async fn settle(
     tx: &mut Conn,
     tenant: TenantId,
@@ -144,9 +156,22 @@ pub(super) async fn settle(
     for placement in tx.placements_of(tenant, &ids).await? {
         copies.entry(placement.message_id).or_default().push(placement);
     }
+    let without: Vec<Uuid> = ids
+        .iter()
+        .filter(|id| !copies.contains_key(id))
+        .copied()
+        .collect();
+    let moving: BTreeSet<Uuid> = match without.as_slice() {
+        [] => BTreeSet::new(),
+        without => tx.moving(tenant, without, now).await?.into_iter().collect(),
+    };
     let mut came_or_went = Vec::new();
     let mut threads: BTreeMap<Uuid, i64> = BTreeMap::new();
     for (mut message, was_deleted) in tx.lock_messages(tenant, &ids).await? {
+        if moving.contains(&message.id) {
+            // It stays as it is until its new copy is found, or nobody waits for that any more.
+            continue;
+        }
         let copies = copies.remove(&message.id).unwrap_or_default();
         let deleted = copies.is_empty();
         let before = (

@@ -11,6 +11,7 @@ pub(crate) mod leases;
 pub(crate) mod mailboxes;
 pub(crate) mod members;
 pub(crate) mod messages;
+pub(crate) mod moves;
 pub(crate) mod placements;
 pub(crate) mod search;
 pub(crate) mod tenants;

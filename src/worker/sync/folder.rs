@@ -3,6 +3,8 @@
 //! The cursor moves only over UIDs that were stored, proven absent by a tagged OK, or set aside, and in the same
 //! transaction as what it moves over.
 
+use std::collections::HashMap;
+
 use super::{live::Connection, stop::Stop};
 use crate::{
     mail::imap::{self, FetchRow, ProtocolError, Qresync, Selected, UidSet},
@@ -117,6 +119,7 @@ impl Connection<'_> {
             let (slice, later) = rest.split(METADATA);
             let items = self.items;
             let rows = self.session()?.fetch_metadata(&slice, items).await?;
+            let rows = self.unplaced(&folder, rows).await?;
             folder = self
                 .fetch(folder, rows, |cursor, uid| {
                     cursor.last_uid = cursor.last_uid.max(uid);
@@ -150,6 +153,7 @@ impl Connection<'_> {
         if stale {
             (folder, rows) = self.recognise(folder, rows).await?;
         }
+        rows = self.unplaced(&folder, rows).await?;
         rows.reverse();
         folder = self
             .fetch(folder, rows, |cursor, uid| {
@@ -170,6 +174,31 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Leaves out what is stored already: a change that was written back places a message before a pass sees it. Only its
+    /// flags are followed, because what the server tells of changes begins behind them.
+    async fn unplaced(&self, folder: &Folder, mut rows: Vec<FetchRow>) -> Result<Vec<FetchRow>, Stop> {
+        let uids = || rows.iter().map(|row| i64::from(row.uid));
+        let Some(range) = uids().min().zip(uids().max()) else {
+            return Ok(rows);
+        };
+        let seen = sync::placements(&self.shared.app, self.fence, folder, range).await?;
+        let seen: HashMap<i64, Vec<String>> = seen.into_iter().map(|seen| (seen.uid, seen.flags)).collect();
+        let mut updates = Vec::new();
+        rows.retain(|row| {
+            let uid = i64::from(row.uid);
+            let Some(known) = seen.get(&uid) else { return true };
+            let now = flags(row);
+            if row.flags.is_some() && *known != now {
+                updates.push(FlagUpdate { uid, flags: now });
+            }
+            false
+        });
+        if !updates.is_empty() {
+            sync::apply_flags(&self.shared.app, self.fence, folder.clone(), updates).await?;
+        }
+        Ok(rows)
+    }
+
     /// Places messages that are known from an earlier generation; answers the rows that are not.
     async fn recognise(
         &mut self,
@@ -185,7 +214,7 @@ impl Connection<'_> {
             }
         }
         let found = sync::match_generation(&self.shared.app, self.fence, &folder, &wanted).await?;
-        let mut matched = std::collections::HashMap::new();
+        let mut matched = HashMap::new();
         for (index, message) in found {
             if let Some(at) = owners.get(index) {
                 matched.insert(*at, message);

@@ -149,6 +149,7 @@ impl<'c> Connection<'c> {
             // A process that ended just before it had dropped an earlier generation left it behind.
             self.end_generations(folder).await?;
         }
+        sync::end_moves(&self.shared.app, self.fence).await?;
         sync::save_progress(&self.shared.app, self.fence, None).await?;
         self.pass_inbox().await?;
         self.synced().await?;
@@ -165,6 +166,7 @@ impl<'c> Connection<'c> {
                     self.pass(at).await?;
                 }
             }
+            sync::end_moves(&self.shared.app, self.fence).await?;
         }
         self.backfill(0).await?;
         self.pass_inbox().await?;

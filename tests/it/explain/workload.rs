@@ -215,6 +215,15 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
         flags: Vec::new(),
     };
     tx.update_flags(tenant, owner.folder, 1, &[update]).await?;
+    tx.begin_move(tenant, owner.mailbox, filled.message, at(4))
+        .await?;
+    assert_eq!(tx.moving(tenant, &[filled.message], at(3)).await?.len(), 1);
+    assert!(tx.moving(tenant, &[filled.message], at(4)).await?.is_empty());
+    assert_eq!(
+        tx.end_overdue_moves(tenant, owner.mailbox, at(4)).await?,
+        [filled.message]
+    );
+    tx.end_move(tenant, filled.message).await?;
     tx.has_stale_placements(tenant, owner.folder, 2).await?;
     tx.delete_placements(tenant, owner.folder, 1, &[1]).await?;
     assert_eq!(
