@@ -149,7 +149,12 @@ pub struct MailConfig {
     pub ca_file: Option<PathBuf>,
     /// Larger messages are stored header-only, in bytes.
     pub max_message: u64,
+    /// How long a change of a message waits for the mail server, the connection included.
+    pub write_timeout: Duration,
 }
+
+/// What [`MailConfig::write_timeout`] is; `PATCH` and `DELETE` of a message say so in their descriptions.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What is kept and where.
 #[derive(Clone)]
@@ -230,6 +235,7 @@ impl Config {
                 egress_allow_addresses: Vec::new(),
                 ca_file: ca_file(settings.ca_file)?,
                 max_message: max_message(&settings.max_message)?,
+                write_timeout: WRITE_TIMEOUT,
             },
             storage: StorageConfig {
                 database: database(settings.database_url, &data_dir)?,

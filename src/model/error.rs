@@ -1,5 +1,7 @@
 //! The closed list of what can go wrong. Every dialect turns it into its own form; none adds to it.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::scope::Scope;
@@ -58,6 +60,9 @@ pub enum Error {
     /// The gateway cannot answer now.
     #[error("{0}")]
     Unavailable(&'static str),
+    /// A mail server did not do what it was asked for.
+    #[error("{}", .0.detail())]
+    Upstream(Upstream),
     /// A fault of ours. Logged once at the boundary, never shown.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -133,6 +138,62 @@ pub enum Conflict {
     LastOwner,
     /// The agent or team still has mailboxes.
     Bound(Uuid),
+    /// The mailbox is disabled, so that nothing of it is changed.
+    MailboxDisabled(Uuid),
+    /// The mail server refuses the mailbox's credentials, or it has none.
+    CredentialsRefused(Uuid),
+    /// The message does not lie where it was last seen: the sync is about to follow it.
+    MessageElsewhere,
+}
+
+/// What a mail server did not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// It did not answer in time.
+    Timeout {
+        /// How long was waited.
+        after: Duration,
+        /// True when the change was sent, so that it may have been made.
+        sent: bool,
+    },
+    /// It refused, for this reason of its own.
+    Refused(String),
+    /// It cannot be reached, or broke off.
+    Lost {
+        /// Why.
+        reason: String,
+        /// True when the change was sent, so that it may have been made.
+        sent: bool,
+    },
+}
+
+impl Upstream {
+    /// A sentence or two for the caller.
+    pub fn detail(&self) -> String {
+        let made = |sent: &bool| {
+            if *sent {
+                "The change may or may not have been made."
+            } else {
+                "Nothing was changed."
+            }
+        };
+        match self {
+            Self::Timeout { after, sent } => {
+                let seconds = after.as_secs();
+                format!(
+                    "The mail server did not answer within {seconds} s. {}",
+                    made(sent)
+                )
+            }
+            Self::Refused(reason) => format!("The mail server refused the change: {reason}"),
+            Self::Lost { reason, sent } => {
+                format!(
+                    "The mail server cannot be reached, or broke off: {reason} {}",
+                    made(sent)
+                )
+            }
+        }
+    }
 }
 
 impl Conflict {
@@ -143,6 +204,13 @@ impl Conflict {
             Self::MemberExists(id) => format!("This email address belongs to member {id} already."),
             Self::LastOwner => "A tenant keeps at least one owner.".to_owned(),
             Self::Bound(id) => format!("Mailbox {id} is bound to it."),
+            Self::MailboxDisabled(id) => format!("Mailbox {id} is disabled."),
+            Self::CredentialsRefused(id) => {
+                format!("The mail server does not accept the credentials of mailbox {id}.")
+            }
+            Self::MessageElsewhere => {
+                "The message does not lie where it was last seen; it is being synced anew.".to_owned()
+            }
         }
     }
 }
@@ -225,12 +293,18 @@ impl Error {
             Self::Conflict(Conflict::MemberExists(_)) => "member_exists",
             Self::Conflict(Conflict::LastOwner) => "last_owner",
             Self::Conflict(Conflict::Bound(_)) => "bound",
+            Self::Conflict(Conflict::MailboxDisabled(_)) => "mailbox_disabled",
+            Self::Conflict(Conflict::CredentialsRefused(_)) => "credentials_refused",
+            Self::Conflict(Conflict::MessageElsewhere) => "message_elsewhere",
             Self::RateLimited { .. } => "rate_limited",
             Self::TooLarge { .. } => "body_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
             Self::Unavailable(_) => "unavailable",
+            Self::Upstream(Upstream::Timeout { .. }) => "upstream_timeout",
+            Self::Upstream(Upstream::Refused(_)) => "upstream_refused",
+            Self::Upstream(Upstream::Lost { .. }) => "upstream_unavailable",
             Self::Internal(_) => "internal",
         }
     }
@@ -279,12 +353,28 @@ impl Error {
             Self::Conflict(Conflict::Bound(id)) => {
                 format!("Bind mailbox {id} to another agent or team first.")
             }
+            Self::Conflict(Conflict::MailboxDisabled(id)) => {
+                format!("PATCH /v1/mailboxes/{id} with `enabled: true` first.")
+            }
+            Self::Conflict(Conflict::CredentialsRefused(id)) => {
+                format!("PATCH /v1/mailboxes/{id} with credentials that the mail server accepts.")
+            }
+            Self::Conflict(Conflict::MessageElsewhere) => "GET the message and try again in a few seconds.".into(),
             Self::RateLimited { retry_after } => format!("Wait {retry_after} s before the next request."),
             Self::TooLarge { limit } => format!("Send at most {limit} bytes."),
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.".into(),
             Self::MethodNotAllowed { allow } => format!("Use one of: {}.", allow.join(", ")),
             Self::RangeNotSatisfiable { size } => format!("Ask for a range within 0 to {size}."),
             Self::Unavailable(_) => "Try again in a few seconds.".into(),
+            Self::Upstream(Upstream::Refused(_)) => {
+                "Do what the reason asks for; the same change will be refused again.".into()
+            }
+            Self::Upstream(Upstream::Timeout { sent: true, .. } | Upstream::Lost { sent: true, .. }) => {
+                "GET the message in a minute: it shows what is true. Then send the change again if it is needed.".into()
+            }
+            Self::Upstream(Upstream::Timeout { sent: false, .. } | Upstream::Lost { sent: false, .. }) => {
+                "Try again later; the mailbox's `state` and `error` tell how its connection fares.".into()
+            }
             Self::Internal(_) => "Try again; if it stays, tell the operator the request_id.".into(),
         }
     }

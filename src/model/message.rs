@@ -93,6 +93,63 @@ pub mod flag {
     pub const DELETED: &str = "\\Deleted";
     /// Not finished composing.
     pub const DRAFT: &str = "\\Draft";
+
+    /// The longest keyword that is taken, in bytes.
+    const MAX_KEYWORD: usize = 100;
+
+    /// Reads a flag that a caller wants to set or to take away: a system flag in any case, or a keyword, which is an atom
+    /// (RFC 9051, section 9).
+    ///
+    /// # Errors
+    /// A sentence for whoever sent it. `\Deleted` and `\Recent` are not taken.
+    pub fn parse(text: &str) -> Result<String, &'static str> {
+        if text.starts_with('\\') {
+            if text.eq_ignore_ascii_case(DELETED) {
+                return Err("Not `\\Deleted`: delete the message instead.");
+            }
+            let known = [SEEN, ANSWERED, FLAGGED, DRAFT];
+            let known = known.into_iter().find(|flag| flag.eq_ignore_ascii_case(text));
+            return known
+                .map(str::to_owned)
+                .ok_or("One of `\\Seen`, `\\Answered`, `\\Flagged` and `\\Draft`, or a keyword.");
+        }
+        let allowed = |byte: u8| byte.is_ascii_graphic() && !b"(){%*\"\\]".contains(&byte);
+        if text.is_empty() || text.len() > MAX_KEYWORD || !text.bytes().all(allowed) {
+            return Err("A keyword has 1 to 100 visible ASCII characters, without ( ) { % * \" \\ ].");
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// Flags to set and flags to take away; no flag is in both.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlagChange {
+    /// Set these.
+    pub add: Vec<String>,
+    /// Take these away.
+    pub remove: Vec<String>,
+}
+
+impl FlagChange {
+    /// True when nothing is to be changed.
+    pub const fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
+    }
+
+    /// True when these flags are as the change wants them. Case does not tell flags apart.
+    pub fn holds_in(&self, flags: &[String]) -> bool {
+        let has = |wanted: &String| flags.iter().any(|flag| flag.eq_ignore_ascii_case(wanted));
+        self.add.iter().all(has) && !self.remove.iter().any(has)
+    }
+}
+
+/// What a PATCH changes about a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessagePatch {
+    /// Its flags.
+    pub flags: FlagChange,
+    /// The folder that it shall lie in.
+    pub folder_id: Option<Uuid>,
 }
 
 /// A message that is stored.

@@ -16,6 +16,7 @@ use super::{
     signals::Signals,
     tokens::Tokens,
     vault::{self, Vault},
+    write_back::Writers,
 };
 use crate::{
     config::{BlobUrl, Config, DatabaseUrl, StorageConfig},
@@ -59,6 +60,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Opened> {
         vault,
         dialer: Dialer::new(guard, tls),
         signals: Signals::default(),
+        writers: Writers::default(),
         admin_key: admin_key.clone(),
         config,
     });

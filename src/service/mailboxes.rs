@@ -204,7 +204,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
         })
         .await?;
     if restart {
-        app.signals.close(id);
+        app.close(id);
         app.signals.wake_sync();
     }
     Ok(updated)
@@ -224,7 +224,7 @@ pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
         })
     })
     .await?;
-    app.signals.close(id);
+    app.close(id);
     app.signals.wake_index();
     Ok(())
 }
@@ -247,7 +247,7 @@ pub async fn reconnect(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> 
             })
         })
         .await?;
-    app.signals.close(id);
+    app.close(id);
     app.signals.wake_sync();
     Ok(mailbox)
 }

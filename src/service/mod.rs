@@ -23,12 +23,17 @@ pub mod threads;
 pub mod tokens;
 pub mod vault;
 pub mod verify;
+pub mod write_back;
 
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
 
-use self::{limits::Limits, links::Links, signals::Signals, tokens::Tokens, vault::Vault};
+use self::{
+    limits::Limits, links::Links, signals::Signals, tokens::Tokens, vault::Vault, write_back::Writers,
+};
 use crate::{
     config::Config,
     mail::imap::Dialer,
@@ -64,6 +69,8 @@ pub struct Parts {
     pub dialer: Dialer,
     /// How use cases wake and stop the workers of this process.
     pub signals: Signals,
+    /// The connections that changes of messages are written over.
+    pub writers: Writers,
 }
 
 impl App {
@@ -72,18 +79,29 @@ impl App {
         Self(Arc::new(parts))
     }
 
-    /// Runs a transaction in a task of its own, so that it commits also when the request that asked for it has gone.
+    /// Closes a mailbox's connections, as far as this process has any.
+    fn close(&self, mailbox: Uuid) {
+        self.signals.close(mailbox);
+        self.writers.close(mailbox);
+    }
+
+    /// Runs something in a task of its own, so that it comes to its end also when the request that asked for it has gone.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one function whose write outlives its request"
+        reason = "the one function whose work outlives its request"
     )]
+    fn detach<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        tokio::spawn(work)
+    }
+
+    /// Runs a transaction in a task of its own, so that it commits also when the request that asked for it has gone.
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
     {
         let store = self.store.clone();
-        tokio::spawn(async move { store.transaction(work).await })
+        self.detach(async move { store.transaction(work).await })
             .await
             .map_err(Error::internal)?
     }

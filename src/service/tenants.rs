@@ -87,7 +87,7 @@ pub async fn delete(app: &App, identity: &Identity, id: Uuid) -> Result<()> {
     let mailboxes = mailboxes_of(app, tenant).await?;
     let found = app.write(move |tx| Box::pin(tx.delete_tenant(tenant))).await?;
     for mailbox in mailboxes {
-        app.signals.close(mailbox);
+        app.close(mailbox);
     }
     if found {
         Ok(())

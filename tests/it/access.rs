@@ -20,7 +20,7 @@ mod on {
 }
 
 /// The scope that an operation asks for; empty is none, `platform` the platform admin key.
-const SCOPES: [(&str, &str); 54] = [
+const SCOPES: [(&str, &str); 56] = [
     ("whoami", ""),
     ("list_mailboxes", "mailboxes:read"),
     ("create_mailbox", "mailboxes:write"),
@@ -33,6 +33,8 @@ const SCOPES: [(&str, &str); 54] = [
     ("list_messages", "messages:read"),
     ("get_message", "messages:read"),
     ("get_message_raw", "messages:read"),
+    ("update_message", "messages:write"),
+    ("delete_message", "messages:write"),
     ("list_threads", "messages:read"),
     ("get_thread", "messages:read"),
     ("get_attachment", "messages:read"),

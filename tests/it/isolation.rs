@@ -19,7 +19,7 @@ mod on {
 }
 
 /// Every operation, with a body that it takes; where ids go follows from the document.
-const PLANS: [(&str, &str); 54] = [
+const PLANS: [(&str, &str); 56] = [
     ("whoami", ""),
     ("list_mailboxes", ""),
     (
@@ -38,6 +38,8 @@ const PLANS: [(&str, &str); 54] = [
     ("list_messages", ""),
     ("get_message", ""),
     ("get_message_raw", ""),
+    ("update_message", r#"{"unread": false}"#),
+    ("delete_message", ""),
     ("list_threads", ""),
     ("get_thread", ""),
     ("get_attachment", ""),

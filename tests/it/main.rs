@@ -70,3 +70,5 @@ mod tenancy_sql;
 mod unified;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod write_back;

@@ -32,31 +32,39 @@ mod on {
 
 /// What is done with a command instead of passing it on.
 #[derive(Clone, Copy, Debug)]
-enum Meddling {
+pub(crate) enum Meddling {
     /// It is answered with NO.
     Refuse,
     /// The connection ends.
     Cut,
+    /// It is not passed on, and nothing is heard on this connection from then on.
+    Stall,
+    /// It is passed on, and nothing is heard on this connection from then on.
+    Mute,
 }
 
 type Rule = Box<dyn Fn(&str) -> Option<Meddling> + Send>;
 
 /// A forwarder that reads the client's commands and meddles with those that its rule names.
 #[derive(Clone)]
-struct Meddler {
+pub(crate) struct Meddler {
     rule: Arc<Mutex<Rule>>,
+    hidden: Arc<Mutex<Vec<String>>>,
     hits: Arc<AtomicUsize>,
     dials: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
 }
 
 impl Meddler {
     /// Forwards to a loopback port; answers the port to connect to.
-    async fn before(port: u16) -> (Self, u16) {
+    pub(crate) async fn before(port: u16) -> (Self, u16) {
         let rule: Rule = Box::new(|_| None);
         let meddler = Self {
             rule: Arc::new(Mutex::new(rule)),
+            hidden: Arc::default(),
             hits: Arc::default(),
             dials: Arc::default(),
+            open: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap().port();
@@ -65,7 +73,13 @@ impl Meddler {
             while let Ok((client, _)) = listener.accept().await {
                 shared.dials.fetch_add(1, Ordering::SeqCst);
                 let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                tokio::spawn(shared.clone().forward(client, server));
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    shared.open.fetch_add(1, Ordering::SeqCst);
+                    let open = Arc::clone(&shared.open);
+                    shared.forward(client, server).await;
+                    open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         (meddler, own)
@@ -75,6 +89,7 @@ impl Meddler {
         let (from_client, mut to_client) = client.into_split();
         let (mut from_server, mut to_server) = server.into_split();
         let mut lines = BufReader::new(from_client).lines();
+        let mut mute = false;
         loop {
             let mut answers = [0; 16 * 1024];
             tokio::select! {
@@ -84,28 +99,66 @@ impl Meddler {
                     let done = match meddling {
                         None => to_server.write_all(format!("{line}\r\n").as_bytes()).await,
                         Some(meddling) => {
+                            mute |= matches!(meddling, Meddling::Stall | Meddling::Mute);
+                            let done = match meddling {
+                                Meddling::Cut => Err(std::io::ErrorKind::ConnectionReset.into()),
+                                Meddling::Refuse => {
+                                    let tag = line.split(' ').next().unwrap();
+                                    to_client.write_all(format!("{tag} NO not for you\r\n").as_bytes()).await
+                                }
+                                Meddling::Stall => Ok(()),
+                                Meddling::Mute => to_server.write_all(format!("{line}\r\n").as_bytes()).await,
+                            };
                             self.hits.fetch_add(1, Ordering::SeqCst);
-                            let Meddling::Refuse = meddling else { return };
-                            let tag = line.split(' ').next().unwrap();
-                            to_client.write_all(format!("{tag} NO not for you\r\n").as_bytes()).await
+                            done
                         }
                     };
                     if done.is_err() { return }
                 }
                 read = tokio::io::AsyncReadExt::read(&mut from_server, &mut answers) => {
                     let Ok(read @ 1..) = read else { return };
-                    if to_client.write_all(&answers[..read]).await.is_err() { return }
+                    self.cover(&mut answers[..read]);
+                    if !mute && to_client.write_all(&answers[..read]).await.is_err() { return }
                 }
             }
         }
     }
 
-    fn set(&self, rule: impl Fn(&str) -> Option<Meddling> + Send + 'static) {
+    /// Writes another word of the same length for each hidden one.
+    fn cover(&self, answers: &mut [u8]) {
+        for word in self.hidden.lock().unwrap().iter() {
+            let mut from = 0;
+            while let Some(at) = answers[from..]
+                .windows(word.len())
+                .position(|window| window == word.as_bytes())
+            {
+                from += at + word.len();
+                answers[from - 1] = b'_';
+            }
+        }
+    }
+
+    /// These words of the server are not heard from now on, and no others.
+    pub(crate) fn hide(&self, words: &[&str]) {
+        *self.hidden.lock().unwrap() = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// How many connections were made.
+    pub(crate) fn dials(&self) -> usize {
+        self.dials.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set(&self, rule: impl Fn(&str) -> Option<Meddling> + Send + 'static) {
         *self.rule.lock().unwrap() = Box::new(rule);
         self.hits.store(0, Ordering::SeqCst);
     }
 
-    async fn hit(&self) {
+    pub(crate) async fn hit(&self) {
         let hit = eventually(async || (self.hits.load(Ordering::SeqCst) > 0).then_some(()));
         assert!(hit.await.is_some(), "the command was never given");
     }

@@ -1,4 +1,4 @@
-//! Messages, and their raw bytes.
+//! Messages: lists, one whole, its changes, and its raw bytes.
 
 use poem_openapi::{
     OpenApi,
@@ -7,12 +7,19 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use super::{Answer, Call, Failure, Tag, default_limit, page};
+use super::{Answer, Body, Call, Failure, Tag, default_limit, page};
 use crate::{
-    api::content::{ContentResponse, Served},
+    api::{
+        answers::Gone,
+        content::{ContentResponse, Served},
+    },
     model::message::MessageFilter,
-    service::messages,
-    wire::v1::{Time, message::Message, page::MessageList},
+    service::{messages, write_back},
+    wire::v1::{
+        Time,
+        message::{Message, UpdateMessage},
+        page::MessageList,
+    },
 };
 
 /// Handlers of messages.
@@ -101,6 +108,59 @@ impl Messages {
                 .await?
                 .into(),
         ))
+    }
+
+    /// Change a message
+    ///
+    /// Sets flags and moves, on the mail server first: the answer is the message as the server and postroom then have it.
+    /// What is left out stays. Flags are set on every copy of the message, and then it is moved. The mail server is waited
+    /// for 20 s, the connection included. 504 `upstream_timeout`: it did not answer, and `detail` says whether the change
+    /// may have been made; the sync finds out. 502 `upstream_refused`: it will not do it, and `detail` quotes it. 502
+    /// `upstream_unavailable`: it cannot be reached. 409 `mailbox_disabled`, `credentials_refused`: the mailbox must be
+    /// mended first. 409 `message_elsewhere`: another client moved it, and the sync is about to follow. Needs the scope
+    /// `messages:write`.
+    #[oai(
+        path = "/messages/:message_id",
+        method = "patch",
+        operation_id = "update_message"
+    )]
+    async fn update(
+        &self,
+        call: Call,
+        /// The message's id.
+        message_id: Path<Uuid>,
+        body: Body<UpdateMessage>,
+    ) -> Answer<Message> {
+        let patch = body.0.into_model()?;
+        Ok(Json(
+            write_back::update(&call.app, call.caller()?, message_id.0, patch)
+                .await?
+                .into(),
+        ))
+    }
+
+    /// Delete a message
+    ///
+    /// Moves it, on the mail server first, to the folder whose role is `trash`. It is erased there for good when it lies in
+    /// the trash already, when there is no such folder, or with `permanent`. A copy in the trash is kept while there are
+    /// copies elsewhere to move. A server without UIDPLUS erases nothing (502 `upstream_refused`), because its EXPUNGE would
+    /// take other messages too. Waits and fails as `update_message` does. Needs the scope `messages:write`.
+    #[oai(
+        path = "/messages/:message_id",
+        method = "delete",
+        operation_id = "delete_message"
+    )]
+    async fn delete(
+        &self,
+        call: Call,
+        /// The message's id.
+        message_id: Path<Uuid>,
+        /// True erases it at once, without the trash.
+        #[oai(default)]
+        permanent: Query<bool>,
+    ) -> Result<Gone, Failure> {
+        write_back::delete(&call.app, call.caller()?, message_id.0, permanent.0).await?;
+        Ok(Gone::Gone)
     }
 
     /// Download a message

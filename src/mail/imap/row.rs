@@ -49,6 +49,15 @@ impl FetchRow {
             .any(|flag| flag.eq_ignore_ascii_case("\\Seen"))
     }
 
+    /// The flags, sorted, without `\Recent`, which says something of the session and not of the message.
+    pub fn lasting_flags(&self) -> Vec<String> {
+        let mut flags: Vec<String> = self.flags.iter().flatten().cloned().collect();
+        flags.retain(|flag| !flag.eq_ignore_ascii_case("\\Recent"));
+        flags.sort_unstable();
+        flags.dedup();
+        flags
+    }
+
     /// Takes over what a later row of the same message says.
     pub(super) fn merge(&mut self, later: Self) {
         fn take<T>(mine: &mut Option<T>, theirs: Option<T>) {

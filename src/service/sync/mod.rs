@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub(super) use self::presence::settle;
 pub use self::{
     arrivals::{Arrival, Raw, store_arrivals},
     folders::{Listed, begin_generation, count, save_folder, save_folders},

@@ -140,7 +140,7 @@ pub(super) async fn remove_folder(
 
 /// Works out anew what follows from the placements of these messages: flags, folders, and whether they are there at all.
 /// A message without a copy becomes a tombstone, unless it is being moved; one that has a copy again is revived.
-pub(super) async fn settle(
+pub(in crate::service) async fn settle(
     tx: &mut Conn,
     tenant: TenantId,
     mailbox: &Mailbox,

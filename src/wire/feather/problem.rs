@@ -190,7 +190,8 @@ pub fn problem(error: &Error) -> ProblemResponse {
         Error::TooLarge { limit: _ } => ProblemResponse::PayloadTooLarge(stays()),
         Error::UnsupportedMediaType => ProblemResponse::UnsupportedMediaType(stays()),
         Error::MethodNotAllowed { allow } => ProblemResponse::MethodNotAllowed(stays(), allow.join(", ")),
-        Error::Unavailable(_) => {
+        // No operation of this dialect writes to a mail server.
+        Error::Unavailable(_) | Error::Upstream(_) => {
             ProblemResponse::Unavailable(body(true, Some(RETRY_UNAVAILABLE)), RETRY_UNAVAILABLE)
         }
         Error::Internal(_) => ProblemResponse::Internal(body(true, None)),

@@ -162,7 +162,10 @@ pub fn problem(error: &Error) -> ProblemResponse {
         Error::TooLarge { limit: _ } => ProblemResponse::PayloadTooLarge(detail()),
         Error::UnsupportedMediaType => ProblemResponse::UnsupportedMediaType(detail()),
         Error::MethodNotAllowed { allow } => ProblemResponse::MethodNotAllowed(detail(), allow.join(", ")),
-        Error::Unavailable(_) => ProblemResponse::Unavailable(detail(), RETRY_UNAVAILABLE),
+        // No operation of this dialect writes to a mail server.
+        Error::Unavailable(_) | Error::Upstream(_) => {
+            ProblemResponse::Unavailable(detail(), RETRY_UNAVAILABLE)
+        }
         Error::Internal(_) => ProblemResponse::Internal(message("Server Error")),
     }
 }

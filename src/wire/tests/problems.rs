@@ -1,12 +1,14 @@
 //! Every error of the domain, as each dialect answers it.
 
+use std::time::Duration;
+
 use poem::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::{
     model::{
         Error,
-        error::{Conflict, FieldError, Forbidden, Unauthenticated},
+        error::{Conflict, FieldError, Forbidden, Unauthenticated, Upstream},
         scope::Scope,
     },
     wire::{feather, plannr, v1},
@@ -38,6 +40,17 @@ fn errors() -> Vec<(Error, [u16; 3])> {
         ),
         (Error::RangeNotSatisfiable { size: 9 }, [416, 400, 400]),
         (Error::Unavailable("Not now."), [503; 3]),
+        (
+            Error::Upstream(Upstream::Timeout {
+                after: Duration::from_secs(20),
+                sent: true,
+            }),
+            [504, 503, 503],
+        ),
+        (
+            Error::Upstream(Upstream::Refused("Over quota.".into())),
+            [502, 503, 503],
+        ),
         (Error::internal("the password is 1234"), [500; 3]),
     ]
 }

@@ -3,10 +3,10 @@
 use poem_openapi::{Object, types::Example};
 use uuid::Uuid;
 
-use super::{Time, attachment::Attachment, example};
+use super::{Time, attachment::Attachment, check::Faults, example};
 use crate::model::{
-    self,
-    message::{Body, Participant, ParticipantKind},
+    self, Result,
+    message::{Body, FlagChange, MessagePatch, Participant, ParticipantKind, flag},
 };
 
 /// A name and an address.
@@ -114,6 +114,87 @@ messages! {
     created_at: Time,
     /// When anything about it last changed.
     updated_at: Time,
+}
+
+/// The most flags that one change names.
+const MAX_FLAGS: usize = 50;
+
+/// What changes about a message; what is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Object)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none, example)]
+pub struct UpdateMessage {
+    /// True marks it as unread, false as read: another name for `\Seen` in `remove_flags` or `add_flags`.
+    pub unread: Option<bool>,
+    /// Flags to set, at most 50: `\Seen`, `\Answered`, `\Flagged`, `\Draft`, or keywords of at most 100 characters
+    /// (RFC 9051, section 2.3.2).
+    #[oai(validator(max_items = 50))]
+    pub add_flags: Option<Vec<String>>,
+    /// Flags to take away, at most 50; no flag is in both lists.
+    #[oai(validator(max_items = 50))]
+    pub remove_flags: Option<Vec<String>>,
+    /// The folder to move it to. Every copy of the message goes there, except one that lies there already.
+    pub folder_id: Option<Uuid>,
+}
+
+impl UpdateMessage {
+    /// Checks the fields.
+    pub fn into_model(self) -> Result<MessagePatch> {
+        let Self {
+            unread,
+            add_flags,
+            remove_flags,
+            folder_id,
+        } = self;
+        let mut faults = Faults::default();
+        let mut add = read_flags("add_flags", add_flags, &mut faults);
+        let mut remove = read_flags("remove_flags", remove_flags, &mut faults);
+        match unread {
+            Some(true) => remove.push(flag::SEEN.to_owned()),
+            Some(false) => add.push(flag::SEEN.to_owned()),
+            None => {}
+        }
+        for flags in [&mut add, &mut remove] {
+            flags.sort_unstable_by_key(|flag| flag.to_ascii_lowercase());
+            flags.dedup_by(|one, other| one.eq_ignore_ascii_case(other));
+        }
+        let both = |flag: &String| remove.iter().any(|other| other.eq_ignore_ascii_case(flag));
+        if add.iter().any(both) {
+            faults.add(
+                "remove_flags",
+                "A flag is set or taken away, not both; `unread` counts as `\\Seen`.",
+            );
+        }
+        faults.or(MessagePatch {
+            flags: FlagChange { add, remove },
+            folder_id,
+        })
+    }
+}
+
+fn read_flags(path: &str, flags: Option<Vec<String>>, faults: &mut Faults) -> Vec<String> {
+    let flags = flags.unwrap_or_default();
+    if flags.len() > MAX_FLAGS {
+        faults.add(path, format!("At most {MAX_FLAGS} flags."));
+        return Vec::new();
+    }
+    let mut read = Vec::with_capacity(flags.len() + 1);
+    for (at, text) in flags.iter().enumerate() {
+        match flag::parse(text) {
+            Ok(flag) => read.push(flag),
+            Err(detail) => faults.add(&format!("{path}.{at}"), detail),
+        }
+    }
+    read
+}
+
+impl Example for UpdateMessage {
+    fn example() -> Self {
+        Self {
+            unread: Some(false),
+            add_flags: Some(vec![flag::FLAGGED.to_owned()]),
+            ..Self::default()
+        }
+    }
 }
 
 /// The participants by the header field that names them.

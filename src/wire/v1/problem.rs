@@ -5,7 +5,7 @@ use poem_openapi::{ApiResponse, Object, payload::Json, types::Example};
 use super::super::{CHALLENGE, RETRY_UNAVAILABLE};
 use crate::model::{
     Error,
-    error::{Conflict, FieldError, Forbidden, Place, Unauthenticated},
+    error::{Conflict, FieldError, Forbidden, Place, Unauthenticated, Upstream},
 };
 
 /// What went wrong (RFC 9457).
@@ -129,6 +129,9 @@ pub enum ProblemResponse {
     /// Something went wrong in postroom.
     #[oai(status = 500, content_type = "application/problem+json")]
     Internal(Json<Problem>),
+    /// The mail server refused, cannot be reached, or broke off.
+    #[oai(status = 502, content_type = "application/problem+json")]
+    BadGateway(Json<Problem>),
     /// postroom cannot answer now.
     #[oai(status = 503, content_type = "application/problem+json")]
     Unavailable(
@@ -137,6 +140,9 @@ pub enum ProblemResponse {
         #[oai(header = "Retry-After")]
         u64,
     ),
+    /// The mail server did not answer in time; `detail` says whether the change may have been made.
+    #[oai(status = 504, content_type = "application/problem+json")]
+    GatewayTimeout(Json<Problem>),
 }
 
 /// The answer of an error; `instance` is the path that was asked for.
@@ -155,6 +161,7 @@ pub fn problem(error: &Error, instance: Option<&str>, request_id: &str) -> Probl
             | Error::MethodNotAllowed { .. }
             | Error::RangeNotSatisfiable { .. }
             | Error::Unavailable(_)
+            | Error::Upstream(_)
             | Error::Internal(_) => None,
         };
         Json(Problem {
@@ -184,6 +191,10 @@ pub fn problem(error: &Error, instance: Option<&str>, request_id: &str) -> Probl
             ProblemResponse::RangeNotSatisfiable(body(416), format!("bytes */{size}"))
         }
         Error::Unavailable(_) => ProblemResponse::Unavailable(body(503), RETRY_UNAVAILABLE),
+        Error::Upstream(Upstream::Timeout { .. }) => ProblemResponse::GatewayTimeout(body(504)),
+        Error::Upstream(Upstream::Refused(_) | Upstream::Lost { .. }) => {
+            ProblemResponse::BadGateway(body(502))
+        }
         Error::Internal(_) => ProblemResponse::Internal(body(500)),
     }
 }
@@ -209,12 +220,18 @@ const fn title(error: &Error) -> &'static str {
         Error::Conflict(Conflict::MemberExists(_)) => "Member exists",
         Error::Conflict(Conflict::LastOwner) => "Last owner",
         Error::Conflict(Conflict::Bound(_)) => "Still bound",
+        Error::Conflict(Conflict::MailboxDisabled(_)) => "Mailbox disabled",
+        Error::Conflict(Conflict::CredentialsRefused(_)) => "Credentials refused by the mail server",
+        Error::Conflict(Conflict::MessageElsewhere) => "Message elsewhere",
         Error::RateLimited { .. } => "Too many requests",
         Error::TooLarge { .. } => "Body too large",
         Error::UnsupportedMediaType => "Unsupported media type",
         Error::MethodNotAllowed { .. } => "Method not allowed",
         Error::RangeNotSatisfiable { .. } => "Range not satisfiable",
         Error::Unavailable(_) => "Unavailable",
+        Error::Upstream(Upstream::Timeout { .. }) => "Mail server silent",
+        Error::Upstream(Upstream::Refused(_)) => "Refused by the mail server",
+        Error::Upstream(Upstream::Lost { .. }) => "Mail server unavailable",
         Error::Internal(_) => "Internal error",
     }
 }

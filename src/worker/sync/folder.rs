@@ -363,11 +363,7 @@ fn modseq(selected: &Selected) -> i64 {
 
 /// A message's flags, sorted, without `\Recent`, which says something of the session and not of the message.
 pub(super) fn flags(row: &FetchRow) -> Vec<String> {
-    let mut flags: Vec<String> = row.flags.iter().flatten().cloned().collect();
-    flags.retain(|flag| !flag.eq_ignore_ascii_case("\\Recent"));
-    flags.sort_unstable();
-    flags.dedup();
-    flags
+    row.lasting_flags()
 }
 
 /// What a row tells of a message, when it is enough to recognise it by.

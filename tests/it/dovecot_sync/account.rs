@@ -5,6 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use chrono::{DateTime, TimeDelta};
 use futures_util::{StreamExt, stream};
 use postroom::{
+    config::Config,
     mail::{
         egress::Guard,
         imap::{Client, Credentials, Dialer, Endpoint, Session, utf7},
@@ -58,10 +59,14 @@ pub(crate) async fn log_in(server: &Dovecot, username: &str) -> Session {
 
 impl World {
     pub(crate) async fn start(backend: Backend) -> Self {
+        Self::start_tweaked(backend, |_| {}).await
+    }
+
+    pub(crate) async fn start_tweaked(backend: Backend, tweak: impl FnOnce(&mut Config)) -> Self {
         let server = Dovecot::start();
         server.user(USER);
         let session = log_in(&server, USER).await;
-        let gateway = Gateway::start(backend).await;
+        let gateway = Gateway::start_tweaked(backend, &[], tweak).await;
         let tenant = gateway.tenant("Acme").await;
         Self {
             server,

@@ -65,6 +65,12 @@ const COPIES: &[(&str, u32, &str)] = &[
         "'uid', i + 100, 'message_id', md5(i::text)::uuid",
     ),
     (
+        "moves",
+        20_000,
+        "'message_id', md5(i::text)::uuid, 'mailbox_id', md5((1 + i % 2000)::text)::uuid, \
+         'until', now() + make_interval(secs => i)",
+    ),
+    (
         "search_queue",
         20_000,
         "'message_id', md5(i::text)::uuid, 'queued_at', now() + make_interval(secs => i)",

@@ -100,6 +100,15 @@ impl Gateway {
 
     /// With further options of the command line, such as `--ca-file=PATH`.
     pub(crate) async fn start_with(backend: Backend, extra: &[String]) -> Self {
+        Self::start_tweaked(backend, extra, |_| {}).await
+    }
+
+    /// With what no option says, too.
+    pub(crate) async fn start_tweaked(
+        backend: Backend,
+        extra: &[String],
+        tweak: impl FnOnce(&mut Config),
+    ) -> Self {
         postroom::mail::tls::install_provider();
         let data = tempfile::tempdir().unwrap();
         let database = match backend {
@@ -111,6 +120,7 @@ impl Gateway {
         let address = listener.local_addr().unwrap();
         let mut config = config(data.path(), url.as_deref(), extra);
         config.http.public_url = format!("http://{address}");
+        tweak(&mut config);
         let opened = bootstrap::open(config, Clock::system())
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));

@@ -194,6 +194,8 @@ fn leave_out_impossible(method: &str, operation: &mut Map<String, Value>) {
         "413" | "415" => body,
         "416" => header("range"),
         "422" => body || located("query"),
+        // A mail server is asked only where a message is changed.
+        "502" | "504" => method != "get" && parameters.iter().any(|(_, name)| name == "message_id"),
         _ => true,
     };
     if let Some(responses) = object_mut(operation, "responses") {

@@ -1,0 +1,338 @@
+//! Doing it on the mail server: each step is confirmed by what the server says afterwards.
+
+use uuid::Uuid;
+
+use super::steps::{Copy, End, Step};
+use crate::{
+    mail::{
+        imap::{self, Copied, FetchItems, Session, StoreFlags, UidSet},
+        mime,
+    },
+    model::{
+        folder::Folder,
+        message::{FlagChange, flag},
+    },
+};
+
+/// How many of the newest messages of a folder are looked at for one that was just moved there.
+const RECENT: u64 = 50;
+
+/// What the server is known to have done so far.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// True when the store was told that the message is being moved.
+    pub(super) announced: bool,
+    /// True when a command was sent that changes something.
+    pub(super) sent: bool,
+    /// The flags of a copy, as the server told them.
+    pub(super) flags: Vec<(Copy, Vec<String>)>,
+    /// Copies that the server no longer has.
+    pub(super) gone: Vec<Copy>,
+    /// Copies that it has now.
+    pub(super) placed: Vec<Placed>,
+    /// How many of the copies were not where the store says.
+    pub(super) absent: usize,
+}
+
+/// A new copy.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// The folder.
+    pub(super) folder: Uuid,
+    /// The generation of its UIDs.
+    pub(super) uid_validity: u32,
+    /// The UID.
+    pub(super) uid: u32,
+    /// The flags.
+    pub(super) flags: Vec<String>,
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The mail server or the way to it.
+    #[error(transparent)]
+    Mail(#[from] imap::Error),
+    /// The folder's UIDs have begun anew.
+    #[error("the folder is being synced anew")]
+    Anew,
+    /// The server said OK and did something else, or cannot do it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What tells a message from the others of a folder when the server does not say its UID.
+pub(super) struct Traits<'m> {
+    /// `Message-ID`
+    pub(super) message_id: Option<&'m str>,
+    /// RFC822.SIZE
+    pub(super) size: i64,
+}
+
+/// A session, and the folder that is open in it.
+pub(super) struct Writer<'s> {
+    session: &'s mut Session,
+    open: Option<Uuid>,
+    traits: Traits<'s>,
+}
+
+impl<'s> Writer<'s> {
+    pub(super) const fn new(session: &'s mut Session, traits: Traits<'s>) -> Self {
+        Self {
+            session,
+            open: None,
+            traits,
+        }
+    }
+
+    /// Takes the steps one after another; `done` says how far that went, also when it fails or is given up.
+    pub(super) async fn run(&mut self, steps: &[Step], done: &mut Done) -> Result<(), Fault> {
+        for step in steps {
+            self.can(&step.end)?;
+        }
+        for step in steps {
+            self.step(step, done).await?;
+        }
+        Ok(())
+    }
+
+    fn offers(&self, name: &str) -> bool {
+        let offered = self.session.capabilities();
+        offered.has(name) || offered.has("IMAP4REV2")
+    }
+
+    /// Looks before anything is sent, so that what cannot be done is not begun.
+    fn can(&self, end: &End) -> Result<(), Fault> {
+        let (moves, erases) = (self.offers("MOVE"), self.offers("UIDPLUS"));
+        let possible = match end {
+            End::Stay => true,
+            End::Move(_) => moves || erases,
+            End::Expunge | End::Discard(_) => erases,
+        };
+        if possible {
+            return Ok(());
+        }
+        Err(Fault::Refused(
+            "The server does not offer UIDPLUS, without which an EXPUNGE would erase other messages too."
+                .to_owned(),
+        ))
+    }
+
+    async fn step(&mut self, step: &Step, done: &mut Done) -> Result<(), Fault> {
+        let Step { copy, flags, end } = step;
+        self.open(&copy.folder, copy.uid_validity).await?;
+        let Some(before) = self.flags(copy.uid).await? else {
+            done.absent += 1;
+            return Ok(());
+        };
+        let now = self.store(copy, before, flags, done).await?;
+        match end {
+            End::Stay => Ok(()),
+            End::Move(target) => self.relocate(copy, target, now, done).await.map(drop),
+            End::Expunge => self.expunge(copy, done).await,
+            End::Discard(trash) => {
+                let Some(copied) = self.relocate(copy, trash, now, done).await? else {
+                    return Ok(());
+                };
+                let discarded = Copy {
+                    folder: (**trash).clone(),
+                    uid_validity: copied.0,
+                    uid: copied.1,
+                };
+                self.open(trash, copied.0).await?;
+                self.expunge(&discarded, done).await
+            }
+        }
+    }
+
+    /// Opens a folder for changing, if another one is open.
+    async fn open(&mut self, folder: &Folder, uid_validity: u32) -> Result<(), Fault> {
+        if self.open == Some(folder.id) {
+            return Ok(());
+        }
+        self.open = None;
+        let selected = self.session.select(&folder.raw_name, None).await?;
+        if selected.uid_validity != uid_validity {
+            return Err(Fault::Anew);
+        }
+        if selected.read_only {
+            return Err(Fault::Refused(
+                "The server opens the folder for reading only.".to_owned(),
+            ));
+        }
+        self.open = Some(folder.id);
+        Ok(())
+    }
+
+    /// The flags of a message; `None` when the server does not have it.
+    async fn flags(&mut self, uid: u32) -> Result<Option<Vec<String>>, Fault> {
+        let rows = self.session.fetch_flags(&one(uid), None).await?;
+        let row = rows.iter().find(|row| row.uid == uid && row.flags.is_some());
+        Ok(row.map(imap::FetchRow::lasting_flags))
+    }
+
+    async fn store(
+        &mut self,
+        copy: &Copy,
+        before: Vec<String>,
+        change: &FlagChange,
+        done: &mut Done,
+    ) -> Result<Vec<String>, Fault> {
+        if change.is_empty() {
+            return Ok(before);
+        }
+        let mut now = before;
+        if !change.holds_in(&now) {
+            done.sent = true;
+            for (how, flags) in [
+                (StoreFlags::Add, &change.add),
+                (StoreFlags::Remove, &change.remove),
+            ] {
+                let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+                if !flags.is_empty() {
+                    self.session.uid_store(&one(copy.uid), how, &flags).await?;
+                }
+            }
+            let Some(after) = self.flags(copy.uid).await? else {
+                done.absent += 1;
+                return Err(Fault::Anew);
+            };
+            now = after;
+        }
+        done.flags.push((copy.clone(), now.clone()));
+        if change.holds_in(&now) {
+            Ok(now)
+        } else {
+            Err(Fault::Refused(
+                "The server said OK and keeps other flags than were asked for.".to_owned(),
+            ))
+        }
+    }
+
+    /// Moves a copy; answers its new UIDVALIDITY and UID, where they are known.
+    async fn relocate(
+        &mut self,
+        copy: &Copy,
+        target: &Folder,
+        flags: Vec<String>,
+        done: &mut Done,
+    ) -> Result<Option<(u32, u32)>, Fault> {
+        let told = self.offers("UIDPLUS");
+        let next = if told {
+            None
+        } else {
+            self.session.status(&target.raw_name).await?.uid_next
+        };
+        done.sent = true;
+        let moved = if self.offers("MOVE") {
+            self.session.uid_move(&one(copy.uid), &target.raw_name).await?
+        } else {
+            let copied = self.session.uid_copy(&one(copy.uid), &target.raw_name).await?;
+            note(copied.as_ref(), copy.uid, target.id, &flags, done);
+            self.erase(copy.uid).await?;
+            copied
+        };
+        let place = note(moved.as_ref(), copy.uid, target.id, &flags, done);
+        if self.session.search_uids(copy.uid, copy.uid).await?.is_empty() {
+            done.gone.push(copy.clone());
+        } else if place.is_none() {
+            return Err(Fault::Refused("The server said OK and moved nothing.".to_owned()));
+        }
+        let place = match (place, next) {
+            (None, Some(next)) => self.look(target, next).await?,
+            (place, _) => place,
+        };
+        if let Some((uid_validity, uid)) = place {
+            place_once(done, target.id, uid_validity, uid, flags);
+        }
+        Ok(place)
+    }
+
+    /// Finds a message that was moved into a folder by what is known of it, if that fits one of the new ones only.
+    async fn look(&mut self, target: &Folder, next: u32) -> Result<Option<(u32, u32)>, Fault> {
+        self.open = None;
+        let selected = self.session.select(&target.raw_name, None).await?;
+        let new = self.session.search_uids(next, u32::MAX).await?;
+        let (recent, _) = new.split_last(RECENT);
+        let items = FetchItems {
+            header_fields: true,
+            ..FetchItems::default()
+        };
+        let mut fitting = None;
+        for row in self.session.fetch_metadata(&recent, items).await? {
+            let header = row.header.as_deref().map(mime::parse_header);
+            let id = header.and_then(|header| header.message_id);
+            let size = row.size.and_then(|size| i64::try_from(size).ok());
+            if id.as_deref() == self.traits.message_id && size == Some(self.traits.size) {
+                if fitting.is_some() {
+                    return Ok(None);
+                }
+                fitting = Some((selected.uid_validity, row.uid));
+            }
+        }
+        Ok(fitting)
+    }
+
+    /// Erases a copy.
+    async fn expunge(&mut self, copy: &Copy, done: &mut Done) -> Result<(), Fault> {
+        done.sent = true;
+        self.erase(copy.uid).await?;
+        if !self.session.search_uids(copy.uid, copy.uid).await?.is_empty() {
+            return Err(Fault::Refused(
+                "The server said OK and kept the message.".to_owned(),
+            ));
+        }
+        let is_copy = |placed: &Placed| {
+            (placed.folder, placed.uid_validity, placed.uid) == (copy.folder.id, copy.uid_validity, copy.uid)
+        };
+        done.placed.retain(|placed| !is_copy(placed));
+        done.gone.push(copy.clone());
+        Ok(())
+    }
+
+    /// `\Deleted` and UID EXPUNGE; the mark is taken back where the server refuses the latter.
+    async fn erase(&mut self, uid: u32) -> Result<(), Fault> {
+        let mark = [flag::DELETED];
+        self.session.uid_store(&one(uid), StoreFlags::Add, &mark).await?;
+        let erased = self.session.uid_expunge(&one(uid)).await;
+        if erased.is_err() && self.session.is_usable() {
+            self.session
+                .uid_store(&one(uid), StoreFlags::Remove, &mark)
+                .await?;
+        }
+        Ok(erased?)
+    }
+}
+
+fn one(uid: u32) -> UidSet {
+    UidSet::range(uid, uid)
+}
+
+/// Notes where a copy lies now, if the server said it.
+fn note(
+    copied: Option<&Copied>,
+    uid: u32,
+    folder: Uuid,
+    flags: &[String],
+    done: &mut Done,
+) -> Option<(u32, u32)> {
+    let copied = copied?;
+    let (_, new) = copied.uids.iter().find(|(old, _)| *old == uid)?;
+    place_once(done, folder, copied.uid_validity, *new, flags.to_vec());
+    Some((copied.uid_validity, *new))
+}
+
+fn place_once(done: &mut Done, folder: Uuid, uid_validity: u32, uid: u32, flags: Vec<String>) {
+    let known = done
+        .placed
+        .iter()
+        .any(|placed| (placed.folder, placed.uid_validity, placed.uid) == (folder, uid_validity, uid));
+    if !known {
+        done.placed.push(Placed {
+            folder,
+            uid_validity,
+            uid,
+            flags,
+        });
+    }
+}
