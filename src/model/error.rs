@@ -168,6 +168,19 @@ pub enum Upstream {
 }
 
 impl Upstream {
+    /// What the caller can do about it.
+    const fn fix(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "Do what the reason asks for; the same change will be refused again.",
+            Self::Timeout { sent: true, .. } | Self::Lost { sent: true, .. } => {
+                "GET the message in a minute: it shows what is true. Then send the change again if it is needed."
+            }
+            Self::Timeout { sent: false, .. } | Self::Lost { sent: false, .. } => {
+                "Try again later; the mailbox's `state` and `error` tell how its connection fares."
+            }
+        }
+    }
+
     /// A sentence or two for the caller.
     pub fn detail(&self) -> String {
         let made = |sent: &bool| {
@@ -197,6 +210,27 @@ impl Upstream {
 }
 
 impl Conflict {
+    /// What the caller can do about it.
+    fn fix(self) -> String {
+        match self {
+            Self::MailboxExists(id) => {
+                format!("PATCH /v1/mailboxes/{id} to change it, or delete it first.")
+            }
+            Self::MemberExists(id) => format!("PATCH /v1/members/{id} to change it."),
+            Self::LastOwner => "Make another member an owner first.".into(),
+            Self::Bound(id) => {
+                format!("Bind mailbox {id} to another agent or team first.")
+            }
+            Self::MailboxDisabled(id) => {
+                format!("PATCH /v1/mailboxes/{id} with `enabled: true` first.")
+            }
+            Self::CredentialsRefused(id) => {
+                format!("PATCH /v1/mailboxes/{id} with credentials that the mail server accepts.")
+            }
+            Self::MessageElsewhere => "GET the message and try again in a few seconds.".into(),
+        }
+    }
+
     /// A sentence for the caller.
     pub fn detail(self) -> String {
         match self {
@@ -345,36 +379,14 @@ impl Error {
             }
             Self::Invalid(_) => "Change the fields named in `errors`.".into(),
             Self::Malformed(_) => "Send the request as the API document describes it.".into(),
-            Self::Conflict(Conflict::MailboxExists(id)) => {
-                format!("PATCH /v1/mailboxes/{id} to change it, or delete it first.")
-            }
-            Self::Conflict(Conflict::MemberExists(id)) => format!("PATCH /v1/members/{id} to change it."),
-            Self::Conflict(Conflict::LastOwner) => "Make another member an owner first.".into(),
-            Self::Conflict(Conflict::Bound(id)) => {
-                format!("Bind mailbox {id} to another agent or team first.")
-            }
-            Self::Conflict(Conflict::MailboxDisabled(id)) => {
-                format!("PATCH /v1/mailboxes/{id} with `enabled: true` first.")
-            }
-            Self::Conflict(Conflict::CredentialsRefused(id)) => {
-                format!("PATCH /v1/mailboxes/{id} with credentials that the mail server accepts.")
-            }
-            Self::Conflict(Conflict::MessageElsewhere) => "GET the message and try again in a few seconds.".into(),
+            Self::Conflict(conflict) => conflict.fix(),
             Self::RateLimited { retry_after } => format!("Wait {retry_after} s before the next request."),
             Self::TooLarge { limit } => format!("Send at most {limit} bytes."),
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.".into(),
             Self::MethodNotAllowed { allow } => format!("Use one of: {}.", allow.join(", ")),
             Self::RangeNotSatisfiable { size } => format!("Ask for a range within 0 to {size}."),
             Self::Unavailable(_) => "Try again in a few seconds.".into(),
-            Self::Upstream(Upstream::Refused(_)) => {
-                "Do what the reason asks for; the same change will be refused again.".into()
-            }
-            Self::Upstream(Upstream::Timeout { sent: true, .. } | Upstream::Lost { sent: true, .. }) => {
-                "GET the message in a minute: it shows what is true. Then send the change again if it is needed.".into()
-            }
-            Self::Upstream(Upstream::Timeout { sent: false, .. } | Upstream::Lost { sent: false, .. }) => {
-                "Try again later; the mailbox's `state` and `error` tell how its connection fares.".into()
-            }
+            Self::Upstream(upstream) => upstream.fix().into(),
             Self::Internal(_) => "Try again; if it stays, tell the operator the request_id.".into(),
         }
     }

@@ -85,15 +85,6 @@ impl App {
         self.writers.close(mailbox);
     }
 
-    /// Runs something in a task of its own, so that it comes to its end also when the request that asked for it has gone.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one function whose work outlives its request"
-    )]
-    fn detach<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        tokio::spawn(work)
-    }
-
     /// Runs a transaction in a task of its own, so that it commits also when the request that asked for it has gone.
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
@@ -101,10 +92,19 @@ impl App {
         F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
     {
         let store = self.store.clone();
-        self.detach(async move { store.transaction(work).await })
+        detach(async move { store.transaction(work).await })
             .await
             .map_err(Error::internal)?
     }
+}
+
+/// Runs something in a task of its own, so that it comes to its end also when the request that asked for it has gone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one function whose work outlives its request"
+)]
+fn detach<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(work)
 }
 
 impl std::ops::Deref for App {

@@ -165,7 +165,7 @@ impl Meddler {
 }
 
 /// The part of `TAG UID FETCH SET ITEMS` that names messages, where it asks for bytes.
-fn fetched(line: &str) -> Option<UidSet> {
+pub(crate) fn fetched(line: &str) -> Option<UidSet> {
     let mut words = line.split(' ').skip(1);
     let is_fetch = words.next()? == "UID" && words.next()? == "FETCH" && line.contains("BODY.PEEK[");
     UidSet::parse(words.next()?.as_bytes()).filter(|_| is_fetch)

@@ -2,7 +2,13 @@
 
 mod refused;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use postroom::model::mailbox::{Mailbox, Security};
 use serde_json::{Value, json};
@@ -10,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     dovecot_sync::account::{ADDRESS, USER, World, letter},
-    meddling::Meddler,
+    meddling::{Meddler, fetched},
     sandbox::connected,
     support::gateway::{Backend, Login, both},
 };
@@ -183,6 +189,12 @@ async fn a_message_is_moved_with_its_copies_and_never_missing(backend: Backend) 
     let mut wired = Wired::start(backend, 3, 20).await;
     let (inbox, archive) = (wired.folder("INBOX").await, wired.folder("Archive").await);
     let moving = wired.letter(0).await;
+    let bodies = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&bodies);
+    wired.meddler.set(move |line| {
+        counted.fetch_add(usize::from(fetched(line).is_some()), Ordering::SeqCst);
+        None
+    });
     let body = json!({"folder_id": archive, "add_flags": ["\\Flagged"]});
     let moved = wired.change(&moving, body).await;
     assert_eq!(
@@ -197,6 +209,12 @@ async fn a_message_is_moved_with_its_copies_and_never_missing(backend: Backend) 
     assert_eq!(
         (&after["folders"], &after["flags"]),
         (&moved["folders"], &moved["flags"])
+    );
+
+    assert_eq!(
+        bodies.load(Ordering::SeqCst),
+        0,
+        "no pass fetches again what was moved"
     );
 
     // To and fro, with a pass woken by each change: whoever looks sees it, always under its id.

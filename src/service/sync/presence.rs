@@ -156,15 +156,8 @@ pub(in crate::service) async fn settle(
     for placement in tx.placements_of(tenant, &ids).await? {
         copies.entry(placement.message_id).or_default().push(placement);
     }
-    let without: Vec<Uuid> = ids
-        .iter()
-        .filter(|id| !copies.contains_key(id))
-        .copied()
-        .collect();
-    let moving: BTreeSet<Uuid> = match without.as_slice() {
-        [] => BTreeSet::new(),
-        without => tx.moving(tenant, without, now).await?.into_iter().collect(),
-    };
+    let without = ids.iter().filter(|id| !copies.contains_key(id));
+    let moving = moving(tx, tenant, without.copied().collect(), now).await?;
     let mut came_or_went = Vec::new();
     let mut threads: BTreeMap<Uuid, i64> = BTreeMap::new();
     for (mut message, was_deleted) in tx.lock_messages(tenant, &ids).await? {
@@ -211,6 +204,19 @@ pub(in crate::service) async fn settle(
     }
     count(tx, tenant, mailbox.id, threads).await?;
     tx.queue_index(tenant, &came_or_went, now).await
+}
+
+/// Those of these messages that are being moved, so that it says nothing that they have no copy.
+async fn moving(
+    tx: &mut Conn,
+    tenant: TenantId,
+    without: Vec<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<BTreeSet<Uuid>> {
+    if without.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    Ok(tx.moving(tenant, &without, now).await?.into_iter().collect())
 }
 
 /// Adds to the counts of threads, and of the mailbox by their sum.

@@ -123,7 +123,7 @@ impl Held {
             let mut kept = line.kept.lock().await;
             match kept.as_ref() {
                 Some(open) if waited.is_some() && open.until > tokio::time::Instant::now() => {
-                    until = open.until
+                    until = open.until;
                 }
                 Some(_) => {
                     let open = kept.take();

@@ -24,7 +24,7 @@ use self::{
     steps::{Change, Copy, Step},
 };
 use super::{
-    App, logins,
+    App, detach, logins,
     verify::{credentials, endpoint},
 };
 use crate::{
@@ -104,7 +104,7 @@ async fn write(app: &App, caller: &Caller, message: Message, change: Change) -> 
         message,
         change,
     };
-    app.detach(job.run()).await.map_err(Error::internal)?
+    detach(job.run()).await.map_err(Error::internal)?
 }
 
 /// One change of one message.
@@ -145,7 +145,7 @@ impl Job {
         let absent = done.absent > 0 && done.flags.is_empty() && done.gone.is_empty();
         let sent = done.sent;
         let stored = self.store(done, &ended).await;
-        self.keep(&held, line, &mut kept);
+        Self::keep(&held, line, &mut kept);
         drop(kept);
         stored?;
         match ended {
@@ -200,7 +200,7 @@ impl Job {
             .iter()
             .find(|folder| folder.role == Some(FolderRole::Trash));
         let archives = mailbox.capabilities.iter().any(|one| one == GMAIL);
-        Ok(steps::plan(self.change.clone(), copies, trash, archives))
+        Ok(steps::plan(&self.change, copies, trash, archives))
     }
 
     async fn work(
@@ -281,14 +281,14 @@ impl Job {
     }
 
     /// Keeps the connection for the next change, for a while.
-    fn keep(&self, held: &Held, line: &Line, kept: &mut Option<Kept>) {
+    fn keep(held: &Held, line: &Line, kept: &mut Option<Kept>) {
         if line.switch.is_cancelled() {
             kept.take();
         }
         if let Some(open) = kept {
             open.until = Instant::now() + KEEP;
             if !std::mem::replace(&mut open.watched, true) {
-                drop(self.app.detach(held.clone().expire()));
+                drop(detach(held.clone().expire()));
             }
         }
     }

@@ -69,11 +69,11 @@ impl End {
 /// Flags are set on every copy. A move takes every copy, except those that lie in the target already. A deletion moves
 /// every copy that does not lie in the trash there; when all do, or there is no trash, or it is `permanent`, every copy is
 /// erased. `archives` says that the server only archives what is expunged outside of the trash, as Gmail does.
-pub(super) fn plan(change: Change, copies: Vec<Copy>, trash: Option<&Folder>, archives: bool) -> Vec<Step> {
+pub(super) fn plan(change: &Change, copies: Vec<Copy>, trash: Option<&Folder>, archives: bool) -> Vec<Step> {
     let in_trash = |copy: &Copy| copy.folder.role == Some(FolderRole::Trash);
     let only_trash = copies.iter().all(in_trash);
     let step = |copy: Copy| {
-        let (flags, end) = match &change {
+        let (flags, end) = match change {
             Change::Update { flags, folder } => {
                 let target = folder.as_ref().filter(|folder| folder.id != copy.folder.id);
                 let end = target.map_or(End::Stay, |folder| End::Move(folder.clone()));

@@ -42,7 +42,7 @@ fn copies(folders: &[u128]) -> Vec<Copy> {
 /// What is done with the copies in these folders: `FOLDER WHAT`.
 fn planned(change: Change, folders: &[u128], has_trash: bool, archives: bool) -> Vec<String> {
     let trash = folder(TRASH, Some(FolderRole::Trash));
-    plan(change, copies(folders), has_trash.then_some(&trash), archives)
+    plan(&change, copies(folders), has_trash.then_some(&trash), archives)
         .into_iter()
         .map(|step| {
             let end = match step.end {
