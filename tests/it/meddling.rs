@@ -77,7 +77,7 @@ impl Meddler {
                 tokio::spawn(async move {
                     shared.open.fetch_add(1, Ordering::SeqCst);
                     let open = Arc::clone(&shared.open);
-                    shared.forward(client, server).await;
+                    Box::pin(shared.forward(client, server)).await;
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
             }

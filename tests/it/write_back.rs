@@ -217,7 +217,26 @@ async fn a_message_is_moved_with_its_copies_and_never_missing(backend: Backend) 
         "no pass fetches again what was moved"
     );
 
-    // To and fro, with a pass woken by each change: whoever looks sees it, always under its id.
+    to_and_fro(&wired, &moving, inbox, archive).await;
+    wired.counts(&[("INBOX", 2), ("Archive", 1)], 3).await;
+
+    // Copies in two folders: both go.
+    wired
+        .world
+        .append("Sent", &[], &letter(1, "bela@example.net", 500))
+        .await;
+    wired.world.reconnect(wired.mailbox.id).await;
+    let twice = wired.letter(1).await;
+    let moved = wired.change(&twice, json!({"folder_id": archive})).await;
+    assert_eq!(moved["folders"], json!([archive]));
+    wired
+        .counts(&[("INBOX", 1), ("Sent", 0), ("Archive", 3)], 3)
+        .await;
+    wired.world.gateway.stop().await;
+}
+
+/// Moves a message to and fro, with a pass woken by each change: whoever looks sees it, always under its id.
+async fn to_and_fro(wired: &Wired, moving: &Letter, inbox: Uuid, archive: Uuid) {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let (url, key) = (
         format!("{}{}", wired.world.gateway.url, moving.0),
@@ -235,26 +254,11 @@ async fn a_message_is_moved_with_its_copies_and_never_missing(backend: Backend) 
     });
     for round in 0..20 {
         let target = if round % 2 == 0 { inbox } else { archive };
-        let moved = wired.change(&moving, json!({"folder_id": target})).await;
+        let moved = wired.change(moving, json!({"folder_id": target})).await;
         assert_eq!(moved["folders"], json!([target]));
     }
     stop.send(true).unwrap();
     assert!(watcher.await.unwrap() > 0);
-    wired.counts(&[("INBOX", 2), ("Archive", 1)], 3).await;
-
-    // Copies in two folders: both go.
-    wired
-        .world
-        .append("Sent", &[], &letter(1, "bela@example.net", 500))
-        .await;
-    wired.world.reconnect(wired.mailbox.id).await;
-    let twice = wired.letter(1).await;
-    let moved = wired.change(&twice, json!({"folder_id": archive})).await;
-    assert_eq!(moved["folders"], json!([archive]));
-    wired
-        .counts(&[("INBOX", 1), ("Sent", 0), ("Archive", 3)], 3)
-        .await;
-    wired.world.gateway.stop().await;
 }
 
 async fn a_deleted_message_goes_to_the_trash_and_then_for_good(backend: Backend) {

@@ -40,9 +40,9 @@ fn copies(folders: &[u128]) -> Vec<Copy> {
 }
 
 /// What is done with the copies in these folders: `FOLDER WHAT`.
-fn planned(change: Change, folders: &[u128], has_trash: bool, archives: bool) -> Vec<String> {
+fn planned(change: &Change, folders: &[u128], has_trash: bool, archives: bool) -> Vec<String> {
     let trash = folder(TRASH, Some(FolderRole::Trash));
-    plan(&change, copies(folders), has_trash.then_some(&trash), archives)
+    plan(change, copies(folders), has_trash.then_some(&trash), archives)
         .into_iter()
         .map(|step| {
             let end = match step.end {
@@ -73,7 +73,7 @@ fn a_deletion_goes_through_the_trash() {
         (&[INBOX], true, false, true, &["1 to 3"]),
     ] {
         assert_eq!(
-            planned(delete(permanent), folders, has_trash, archives),
+            planned(&delete(permanent), folders, has_trash, archives),
             expected,
             "{folders:?} {has_trash} {permanent} {archives}"
         );
@@ -92,14 +92,14 @@ fn an_update_reaches_every_copy_and_moves_those_that_lie_elsewhere() {
     };
     let work = folder(WORK, None);
     assert_eq!(
-        planned(update(&flags, None), &[WORK, INBOX], true, false),
+        planned(&update(&flags, None), &[WORK, INBOX], true, false),
         ["1 stays", "2 stays"]
     );
     assert_eq!(
-        planned(update(&flags, Some(work.clone())), &[WORK, INBOX], true, false),
+        planned(&update(&flags, Some(work.clone())), &[WORK, INBOX], true, false),
         ["1 to 2", "2 stays"]
     );
     // Nothing is done with a copy that is as it should be.
     let moved = update(&FlagChange::default(), Some(work));
-    assert_eq!(planned(moved, &[WORK, INBOX], true, false), ["1 to 2"]);
+    assert_eq!(planned(&moved, &[WORK, INBOX], true, false), ["1 to 2"]);
 }
