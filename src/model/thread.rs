@@ -3,7 +3,6 @@
 //! Two questions with two answers. Which thread a message is in is stored, as a partition by every id that
 //! the messages name; it does not depend on the order of arrival. Who answers whom is worked out on reading.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -95,29 +94,31 @@ pub struct Node {
     pub sent_at: DateTime<Utc>,
 }
 
-/// A message in its thread, and the message of the thread that it answers.
-pub type Ordered = (Uuid, Option<Uuid>);
-
-/// The messages of one thread in order, each with the message of the thread that it answers.
+/// The messages of a thread, or of a part of it, in order: by time; where times are equal an answer follows what it
+/// answers, and then ids decide.
 ///
-/// They are ordered by time; where times are equal an answer follows what it answers, and then ids decide.
-/// A message answers the nearest of its references that is in the thread, `In-Reply-To` being the nearest;
-/// a reference that would close a loop is passed over. The answer depends on the set of messages alone, and
-/// takes time in proportion to the number of references.
-pub fn reply_order(messages: &[Node]) -> Vec<Ordered> {
+/// What is equal in time is ordered by itself alone: a part of a thread is in the order of the whole as long as it holds
+/// all messages of each time that it holds one of. There a message answers the nearest of its references, `In-Reply-To`
+/// being the nearest; a reference that would close a loop is passed over. The answer depends on the set of messages alone,
+/// and takes time in proportion to the number of references.
+pub fn in_order(messages: &[Node]) -> Vec<Uuid> {
     let mut nodes: Vec<&Node> = messages.iter().collect();
-    nodes.sort_unstable_by(|left, right| by_time(left, right));
-    let parents = parents(&nodes);
-    let order = answers_last(&nodes, &parents);
-    let id = |index: usize| nodes.get(index).map(|node| node.id);
+    nodes.sort_unstable_by_key(|node| (node.sent_at, node.id));
+    let mut order = Vec::with_capacity(nodes.len());
+    for run in nodes.chunk_by(|left, right| left.sent_at == right.sent_at) {
+        if let [alone] = run {
+            order.push(alone.id);
+            continue;
+        }
+        let places = answers_last(&parents(run));
+        order.extend(
+            places
+                .into_iter()
+                .filter_map(|at| run.get(at))
+                .map(|node| node.id),
+        );
+    }
     order
-        .into_iter()
-        .filter_map(|index| Some((id(index)?, parents.get(index).copied().flatten().and_then(id))))
-        .collect()
-}
-
-fn by_time(left: &Node, right: &Node) -> Ordering {
-    (left.sent_at, left.id).cmp(&(right.sent_at, right.id))
 }
 
 /// For each message the index of the one that it answers; following them always ends.
@@ -159,19 +160,14 @@ fn root(roots: &mut [usize], from: usize) -> usize {
     at
 }
 
-/// The order by time, changed only where times are equal: there what is answered comes first.
-fn answers_last(nodes: &[&Node], parents: &[Option<usize>]) -> Vec<usize> {
-    let mut order = Vec::with_capacity(nodes.len());
-    let mut written = vec![false; nodes.len()];
+/// The given order, changed so that what is answered comes first.
+fn answers_last(parents: &[Option<usize>]) -> Vec<usize> {
+    let mut order = Vec::with_capacity(parents.len());
+    let mut written = vec![false; parents.len()];
     let mut waiting = Vec::new();
-    for (index, node) in nodes.iter().enumerate() {
+    for index in 0..parents.len() {
         let mut next = Some(index);
-        while let Some(at) = next {
-            let is_due = written.get(at) == Some(&false)
-                && nodes.get(at).is_some_and(|one| one.sent_at == node.sent_at);
-            if !is_due {
-                break;
-            }
+        while let Some(at) = next.filter(|at| written.get(*at) == Some(&false)) {
             waiting.push(at);
             next = parents.get(at).copied().flatten();
         }
@@ -183,12 +179,6 @@ fn answers_last(nodes: &[&Node], parents: &[Option<usize>]) -> Vec<usize> {
         }
     }
     order
-}
-
-/// What comes before and what comes after one message in an order; `None` when it is not in it.
-pub fn ancestors_and_descendants(ordered: &[Ordered], of: Uuid) -> Option<(&[Ordered], &[Ordered])> {
-    let index = ordered.iter().position(|(id, _)| *id == of)?;
-    Some((ordered.get(..index)?, ordered.get(index + 1..)?))
 }
 
 #[cfg(test)]

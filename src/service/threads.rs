@@ -1,6 +1,9 @@
 //! Threads: listed, whole, and what comes before and after one message.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use uuid::Uuid;
 
@@ -15,12 +18,13 @@ use crate::{
         page::{Page, PageRequest},
         scope::Scope,
         tenant::Tenant,
-        thread::{Ordered, ancestors_and_descendants, reply_order},
+        thread::{Node, in_order},
     },
     store::Conn,
 };
 
-/// A thread is ordered over at most this many messages, the oldest ones.
+/// A page of a thread is ordered over at most this many messages: those that it shows, and those sent in the same second
+/// as its first or its last one.
 const MAX_NODES: i64 = 10_000;
 /// A thread is answered with at most this many messages, the newest ones.
 pub const MAX_MESSAGES: usize = 200;
@@ -103,12 +107,7 @@ pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<Thread> {
     let mut conn = app.store.read().await?;
     let found = conn.get_thread(tenant, caller.visibility(), id).await?;
     let mut thread = found.ok_or(Error::NotFound("thread"))?;
-    let nodes = conn.thread_nodes(tenant, thread.id, MAX_NODES).await?;
-    let ordered = reply_order(&nodes);
-    let newest = ordered
-        .get(ordered.len().saturating_sub(MAX_MESSAGES)..)
-        .unwrap_or_default();
-    thread.messages = load(&mut conn, tenant, newest, false).await?;
+    thread.messages = newest(&mut conn, tenant, thread.id).await?;
     thread.participants = participants(&thread.messages);
     Ok(thread)
 }
@@ -124,13 +123,12 @@ pub async fn around(app: &App, caller: &Caller, id: Uuid, pages: ViewPages) -> R
         .get_mailbox(tenant, seen, message.mailbox_id)
         .await?
         .ok_or_else(no_message)?;
-    let nodes = conn.thread_nodes(tenant, message.thread_id, MAX_NODES).await?;
-    let ordered = reply_order(&nodes);
-    let (before, after) = ancestors_and_descendants(&ordered, id).unwrap_or_default();
-    let mut ancestors = load(&mut conn, tenant, page_before(before, pages), true).await?;
-    let mut descendants = load(&mut conn, tenant, page_after(after, pages), true).await?;
-    // Counted from the order that is shown, so that the count is that of the messages before, here and after.
-    let count = i64::try_from(before.len() + 1 + after.len()).unwrap_or(i64::MAX);
+    let (place, count) = place(&mut conn, tenant, &message).await?;
+    let before = pages.before(place);
+    let mut ancestors = part(&mut conn, tenant, message.thread_id, before).await?;
+    let after = pages.after(place, count);
+    let mut descendants = part(&mut conn, tenant, message.thread_id, after).await?;
+    // Counted together with the place, so that the count is that of the messages before, here and after.
     for one in ancestors.iter_mut().chain(&mut descendants).chain([&mut message]) {
         one.thread_count = count;
     }
@@ -144,36 +142,106 @@ pub async fn around(app: &App, caller: &Caller, id: Uuid, pages: ViewPages) -> R
     })
 }
 
-/// The page that ends right before the message, or one further from it.
-fn page_before(before: &[Ordered], pages: ViewPages) -> &[Ordered] {
-    let end = before
-        .len()
-        .saturating_sub(pages.per_page.saturating_mul(pages.ancestors.saturating_sub(1)));
-    before
-        .get(end.saturating_sub(pages.per_page)..end)
-        .unwrap_or_default()
+impl ViewPages {
+    /// The places of the page that ends right before a message, or of one further from it.
+    fn before(self, place: i64) -> Range<i64> {
+        let end = place.saturating_sub(self.skipped(self.ancestors)).max(0);
+        end.saturating_sub(self.per_page()).max(0)..end
+    }
+
+    /// The places of the page that begins right after a message, or of one further from it.
+    fn after(self, place: i64, count: i64) -> Range<i64> {
+        let start = place
+            .saturating_add(1)
+            .saturating_add(self.skipped(self.descendants))
+            .min(count);
+        start..start.saturating_add(self.per_page()).min(count)
+    }
+
+    fn skipped(self, page: usize) -> i64 {
+        i64::try_from(page.saturating_sub(1))
+            .unwrap_or(i64::MAX)
+            .saturating_mul(self.per_page())
+    }
+
+    fn per_page(self) -> i64 {
+        i64::try_from(self.per_page).unwrap_or(i64::MAX)
+    }
 }
 
-/// The page that begins right after the message, or one further from it.
-fn page_after(after: &[Ordered], pages: ViewPages) -> &[Ordered] {
-    let start = pages
-        .per_page
-        .saturating_mul(pages.descendants.saturating_sub(1))
-        .min(after.len());
-    let end = start.saturating_add(pages.per_page).min(after.len());
-    after.get(start..end).unwrap_or_default()
+/// The newest messages of a thread in their order, by one query unless the first of them shares its time with others.
+async fn newest(conn: &mut Conn, tenant: TenantId, thread: Uuid) -> Result<Vec<Message>> {
+    let limit = i64::try_from(MAX_MESSAGES).unwrap_or(i64::MAX);
+    let mut messages = conn.newest_of_thread(tenant, thread, limit + 1).await?;
+    if let [.., shown, left_out] = messages.as_slice()
+        && messages.len() > MAX_MESSAGES
+        && shown.sent_at == left_out.sent_at
+    {
+        // Only the order of all of that time tells which of them are the newest.
+        let older = conn.count_sent_before(tenant, thread, shown.sent_at).await?;
+        let since = conn.count_sent_after(tenant, thread, shown.sent_at).await?;
+        let same = conn
+            .thread_nodes(tenant, thread, (shown.sent_at, shown.sent_at), MAX_NODES)
+            .await?;
+        let count = older + i64::try_from(same.len()).unwrap_or_default() + since;
+        return part(conn, tenant, thread, (count - limit).max(0)..count).await;
+    }
+    messages.truncate(MAX_MESSAGES);
+    let nodes: Vec<Node> = messages.iter().map(node).collect();
+    sort(&mut messages, &in_order(&nodes));
+    Ok(messages)
 }
 
-/// The messages of a part of an order, in that order.
-async fn load(conn: &mut Conn, tenant: TenantId, part: &[Ordered], bodies: bool) -> Result<Vec<Message>> {
-    if part.is_empty() {
+/// The place of a message in its thread, counted from 0, and how many messages the thread has.
+async fn place(conn: &mut Conn, tenant: TenantId, message: &Message) -> Result<(i64, i64)> {
+    let (thread, at) = (message.thread_id, message.sent_at);
+    let before = conn.count_sent_before(tenant, thread, at).await?;
+    let after = conn.count_sent_after(tenant, thread, at).await?;
+    let same = in_order(&conn.thread_nodes(tenant, thread, (at, at), MAX_NODES).await?);
+    let within = same.iter().position(|id| *id == message.id).unwrap_or_default();
+    let (within, same) = (i64::try_from(within).unwrap_or_default(), same.len().max(1));
+    Ok((
+        before + within,
+        before + i64::try_from(same).unwrap_or(i64::MAX) + after,
+    ))
+}
+
+/// The messages at these places of a thread with their bodies, in order.
+async fn part(conn: &mut Conn, tenant: TenantId, thread: Uuid, places: Range<i64>) -> Result<Vec<Message>> {
+    if places.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<Uuid> = part.iter().map(|(id, _)| *id).collect();
-    let places: HashMap<Uuid, usize> = ids.iter().copied().zip(0..).collect();
-    let mut messages = conn.get_messages(tenant, &ids, bodies).await?;
-    messages.sort_by_key(|message| places.get(&message.id).copied());
+    let first = conn.thread_time_at(tenant, thread, places.start).await?;
+    let last = conn.thread_time_at(tenant, thread, places.end - 1).await?;
+    let (Some(first), Some(last)) = (first, last) else {
+        return Ok(Vec::new());
+    };
+    let start = conn.count_sent_before(tenant, thread, first).await?;
+    let nodes = conn
+        .thread_nodes(tenant, thread, (first, last), MAX_NODES)
+        .await?;
+    let from = usize::try_from(places.start - start).unwrap_or_default();
+    let length = usize::try_from(places.end - places.start).unwrap_or_default();
+    let ids: Vec<Uuid> = in_order(&nodes).into_iter().skip(from).take(length).collect();
+    let mut messages = conn.get_messages(tenant, &ids, true).await?;
+    sort(&mut messages, &ids);
     Ok(messages)
+}
+
+/// Puts messages into the order of these ids.
+fn sort(messages: &mut [Message], ids: &[Uuid]) {
+    let places: HashMap<Uuid, usize> = ids.iter().copied().zip(0..).collect();
+    messages.sort_by_key(|message| places.get(&message.id).copied());
+}
+
+fn node(message: &Message) -> Node {
+    Node {
+        id: message.id,
+        message_id: message.message_id.clone(),
+        in_reply_to: message.in_reply_to.clone(),
+        references: message.references.clone(),
+        sent_at: message.sent_at,
+    }
 }
 
 /// Everybody named in the messages, each address once, in the order of their first message.
@@ -198,31 +266,18 @@ fn distinct(participants: impl IntoIterator<Item = Participant>) -> Vec<Address>
 mod tests {
     use super::*;
 
-    fn ids(count: u128) -> Vec<Ordered> {
-        (0..count).map(|id| (Uuid::from_u128(id), None)).collect()
-    }
-
-    fn numbers(page: &[Ordered]) -> Vec<u128> {
-        page.iter().map(|(id, _)| id.as_u128()).collect()
-    }
-
     #[test]
     fn page_one_is_the_nearest_and_every_page_is_in_time_order() {
-        let around = ids(5);
         let pages = |page| ViewPages {
             per_page: 2,
             ancestors: page,
             descendants: page,
         };
-        let before: Vec<_> = (1..=4)
-            .map(|page| numbers(page_before(&around, pages(page))))
-            .collect();
-        assert_eq!(before, [vec![3, 4], vec![1, 2], vec![0], vec![]]);
-        let after: Vec<_> = (1..=4)
-            .map(|page| numbers(page_after(&around, pages(page))))
-            .collect();
-        assert_eq!(after, [vec![0, 1], vec![2, 3], vec![4], vec![]]);
-        assert!(page_before(&around, pages(usize::MAX)).is_empty());
-        assert!(page_after(&around, pages(usize::MAX)).is_empty());
+        let before: Vec<_> = (1..=4).map(|page| pages(page).before(5)).collect();
+        assert_eq!(before, [3..5, 1..3, 0..1, 0..0]);
+        let after: Vec<_> = (1..=4).map(|page| pages(page).after(5, 11)).collect();
+        assert_eq!(after, [6..8, 8..10, 10..11, 11..11]);
+        assert!(pages(usize::MAX).before(5).is_empty());
+        assert!(pages(usize::MAX).after(5, 11).is_empty());
     }
 }

@@ -20,7 +20,6 @@ use crate::model::{
     message::{Address, Body, Message, MessageFilter, Participant, ParticipantKind, address_key},
     page::{Page, PageRequest, Position},
     search::Query,
-    thread::Node,
 };
 
 /// The columns of `messages` that make a [`Message`].
@@ -426,7 +425,11 @@ impl Conn {
         Ok(messages)
     }
 
-    async fn with_attachments(&mut self, tenant: TenantId, rows: Vec<Found>) -> Result<Vec<Message>> {
+    pub(super) async fn with_attachments(
+        &mut self,
+        tenant: TenantId,
+        rows: Vec<Found>,
+    ) -> Result<Vec<Message>> {
         let carriers: Vec<Uuid> = rows
             .iter()
             .filter(|(row, _)| row.has_attachments)
@@ -449,22 +452,6 @@ impl Conn {
             }
         }
         Ok(messages)
-    }
-
-    /// What orders a thread: one light row for each live message, by `(sent_at, id)`, at most `limit`.
-    pub async fn thread_nodes(&mut self, tenant: TenantId, thread: Uuid, limit: i64) -> Result<Vec<Node>> {
-        on!(self, messages::nodes(tenant, thread, limit))?
-            .into_iter()
-            .map(|(id, message_id, in_reply_to, refs, sent_at)| {
-                Ok(Node {
-                    id: id.0,
-                    message_id,
-                    in_reply_to,
-                    references: serde_json::from_str(&refs).map_err(|_| unreadable("messages.refs"))?,
-                    sent_at: sent_at.0,
-                })
-            })
-            .collect()
     }
 
     /// Where the raw bytes of a live message are that the caller sees, with their size.

@@ -13,13 +13,15 @@ use super::{
     placements::CHUNK,
     schema::{thread_refs, threads},
     types::{At, Id},
+    unreadable,
 };
 use crate::model::{
     Result,
     caller::Visibility,
     id::TenantId,
-    message::{Participant, Thread},
+    message::{Message, Participant, Thread},
     page::{Page, PageRequest, Position},
+    thread::Node,
 };
 
 /// A row of `threads`.
@@ -151,6 +153,70 @@ impl Conn {
                 .extend(read_participants(&participants)?);
         }
         Ok(found)
+    }
+
+    /// What orders the messages of a thread that were sent within these times, ends included: a light row for each, by
+    /// `(sent_at, id)`, at most `limit`.
+    pub async fn thread_nodes(
+        &mut self,
+        tenant: TenantId,
+        thread: Uuid,
+        sent: (DateTime<Utc>, DateTime<Utc>),
+        limit: i64,
+    ) -> Result<Vec<Node>> {
+        on!(self, messages::nodes(tenant, thread, sent, limit))?
+            .into_iter()
+            .map(|(id, message_id, in_reply_to, refs, sent_at)| {
+                Ok(Node {
+                    id: id.0,
+                    message_id,
+                    in_reply_to,
+                    references: serde_json::from_str(&refs).map_err(|_| unreadable("messages.refs"))?,
+                    sent_at: sent_at.0,
+                })
+            })
+            .collect()
+    }
+
+    /// When the message at this place of a thread was sent; places count from 0, the oldest.
+    pub async fn thread_time_at(
+        &mut self,
+        tenant: TenantId,
+        thread: Uuid,
+        place: i64,
+    ) -> Result<Option<DateTime<Utc>>> {
+        Ok(on!(self, messages::sent_at_place(tenant, thread, place))?.map(DateTime::from))
+    }
+
+    /// How many messages of a thread were sent before this time.
+    pub async fn count_sent_before(
+        &mut self,
+        tenant: TenantId,
+        thread: Uuid,
+        at: DateTime<Utc>,
+    ) -> Result<i64> {
+        on!(self, messages::count_before(tenant, thread, at))
+    }
+
+    /// How many messages of a thread were sent after this time.
+    pub async fn count_sent_after(
+        &mut self,
+        tenant: TenantId,
+        thread: Uuid,
+        at: DateTime<Utc>,
+    ) -> Result<i64> {
+        on!(self, messages::count_after(tenant, thread, at))
+    }
+
+    /// The newest messages of a thread without their bodies, the newest first.
+    pub async fn newest_of_thread(
+        &mut self,
+        tenant: TenantId,
+        thread: Uuid,
+        limit: i64,
+    ) -> Result<Vec<Message>> {
+        let rows = on!(self, messages::newest_of_thread(tenant, thread, limit))?;
+        self.with_attachments(tenant, rows).await
     }
 
     /// Stores a thread's subject, count and time.

@@ -67,6 +67,8 @@ mod support;
 #[cfg(test)]
 mod tenancy_sql;
 #[cfg(test)]
+mod threads;
+#[cfg(test)]
 mod unified;
 #[cfg(test)]
 mod world;

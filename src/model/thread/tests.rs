@@ -20,11 +20,8 @@ fn node(number: u128, second: i64, in_reply_to: Option<&str>, references: &[&str
     }
 }
 
-fn numbers(ordered: &[Ordered]) -> Vec<(u128, Option<u128>)> {
-    ordered
-        .iter()
-        .map(|(id, parent)| (id.as_u128(), parent.map(|id| id.as_u128())))
-        .collect()
+fn numbers(order: &[Uuid]) -> Vec<u128> {
+    order.iter().map(Uuid::as_u128).collect()
 }
 
 /// A store as the database keeps it: hashes lead to threads, merged threads lead to the one they are in.
@@ -149,73 +146,34 @@ fn a_late_parent_merges_into_the_oldest() {
 }
 
 #[test]
-fn the_nearest_stored_reference_is_answered() {
+fn other_times_are_ordered_by_time_whatever_answers_what() {
     let messages = [
-        node(1, 1, None, &[]),
+        node(1, 3, None, &[]),
         node(2, 2, Some("m1@x"), &["m1@x"]),
-        node(3, 3, Some("lost@x"), &["m1@x", "m2@x", "lost@x"]),
-        node(4, 4, Some("m3@x"), &["m1@x"]),
-        node(5, 5, Some("lost@x"), &[]),
+        node(3, 1, Some("m2@x"), &["m1@x", "m2@x"]),
     ];
-    assert_eq!(
-        numbers(&reply_order(&messages)),
-        [(1, None), (2, Some(1)), (3, Some(2)), (4, Some(3)), (5, None)]
-    );
+    assert_eq!(numbers(&in_order(&messages)), [3, 2, 1]);
 }
 
 #[test]
-fn forged_loops_are_cut() {
-    let messages = [
-        node(1, 1, Some("m2@x"), &["m1@x"]),
-        node(2, 2, Some("m3@x"), &[]),
-        node(3, 3, Some("m1@x"), &[]),
-    ];
-    assert_eq!(
-        numbers(&reply_order(&messages)),
-        [(1, Some(2)), (2, Some(3)), (3, None)]
-    );
-}
-
-#[test]
-fn equal_times_are_ordered_by_answers() {
+fn equal_times_are_ordered_by_the_nearest_reference_and_forged_loops_are_cut() {
     let messages = [
         node(1, 1, Some("m2@x"), &[]),
-        node(2, 1, Some("m3@x"), &[]),
-        node(3, 1, None, &[]),
+        node(2, 1, Some("lost@x"), &["m3@x", "lost@x"]),
+        node(3, 1, Some("m1@x"), &["m9@x"]),
         node(4, 0, Some("m1@x"), &[]),
+        node(9, 2, None, &[]),
     ];
-    let order = reply_order(&messages);
-    assert_eq!(
-        numbers(&order),
-        [(4, Some(1)), (3, None), (2, Some(3)), (1, Some(2))]
-    );
-    let (before, after) = ancestors_and_descendants(&order, Uuid::from_u128(2)).unwrap();
-    assert_eq!(
-        (numbers(before), numbers(after)),
-        (vec![(4, Some(1)), (3, None)], vec![(1, Some(2))])
-    );
-    assert_eq!(ancestors_and_descendants(&order, Uuid::from_u128(9)), None);
+    assert_eq!(numbers(&in_order(&messages)), [4, 3, 2, 1, 9]);
 }
 
 #[test]
-fn a_long_chain_takes_linear_time() {
+fn a_long_chain_of_one_second_takes_linear_time() {
     let chain: Vec<Node> = (0..20_000_u32)
-        .map(|number| {
-            node(
-                u128::from(number),
-                i64::from(number),
-                Some(&format!("m{}@x", number + 1)),
-                &[],
-            )
-        })
+        .map(|number| node(u128::from(number), 1, Some(&format!("m{}@x", number + 1)), &[]))
         .collect();
-    assert_eq!(
-        reply_order(&chain)
-            .iter()
-            .filter(|(_, parent)| parent.is_none())
-            .count(),
-        1
-    );
+    let expected: Vec<u128> = (0..20_000).rev().collect();
+    assert_eq!(numbers(&in_order(&chain)), expected);
 }
 
 prop_compose! {
@@ -250,34 +208,25 @@ proptest! {
     }
 
     #[test]
-    fn the_reply_order_is_complete_acyclic_and_does_not_depend_on_the_order(
+    fn the_order_is_complete_follows_time_and_does_not_depend_on_the_order(
         (nodes, shuffled) in mail().prop_flat_map(|nodes| (Just(nodes.clone()), Just(nodes).prop_shuffle())),
     ) {
-        let order = reply_order(&nodes);
-        prop_assert_eq!(&order, &reply_order(&shuffled));
-        prop_assert_eq!(order.len(), nodes.len());
-        let place: HashMap<Uuid, usize> = order.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
-        prop_assert_eq!(place.len(), nodes.len());
-        let sent = |id: Uuid| nodes.iter().find(|node| node.id == id).unwrap().sent_at;
+        let order = in_order(&nodes);
+        prop_assert_eq!(&order, &in_order(&shuffled));
+        let all: BTreeSet<Uuid> = order.iter().copied().collect();
+        prop_assert_eq!((all.len(), order.len()), (nodes.len(), nodes.len()));
+        let sent = |id: &Uuid| nodes.iter().find(|node| node.id == *id).unwrap().sent_at;
         for pair in order.windows(2) {
-            prop_assert!(sent(pair[0].0) <= sent(pair[1].0));
+            prop_assert!(sent(&pair[0]) <= sent(&pair[1]));
         }
-        let parents: HashMap<Uuid, Option<Uuid>> = order.iter().copied().collect();
-        for (id, parent) in &order {
-            let mut steps = 0;
-            let mut at = *parent;
-            while let Some(up) = at {
-                steps += 1;
-                prop_assert!(steps <= nodes.len(), "a loop");
-                at = parents[&up];
-            }
-            if let Some(parent) = parent && sent(*parent) == sent(*id) {
-                prop_assert!(place[parent] < place[id]);
-            }
-        }
-        for (id, _) in &order {
-            let (before, after) = ancestors_and_descendants(&order, *id).unwrap();
-            prop_assert_eq!(before.len() + 1 + after.len(), nodes.len());
-        }
+    }
+
+    #[test]
+    fn a_part_that_cuts_no_time_is_in_the_order_of_the_whole(nodes in mail(), from in 0..4_i64, to in 0..4_i64) {
+        let within = |node: &Node| (time(from)..=time(to)).contains(&node.sent_at);
+        let part: Vec<Node> = nodes.iter().filter(|node| within(node)).cloned().collect();
+        let mut expected = in_order(&nodes);
+        expected.retain(|id| part.iter().any(|node| node.id == *id));
+        prop_assert_eq!(in_order(&part), expected);
     }
 }

@@ -315,16 +315,26 @@ pub(crate) async fn list(
 /// The columns of a [`crate::model::thread::Node`].
 pub(crate) type NodeRow = (Id, Option<String>, Option<String>, String, At);
 
+/// The live messages of a thread.
+macro_rules! in_thread {
+    ($tenant:expr, $thread:expr) => {
+        messages::table
+            .filter(messages::tenant_id.eq(Id($tenant.0)))
+            .filter(messages::thread_id.eq(Id($thread)))
+            .filter(messages::deleted_at.is_null())
+    };
+}
+
 pub(crate) async fn nodes(
     conn: &mut Connection,
     tenant: TenantId,
     thread: Uuid,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
     limit: i64,
 ) -> Result<Vec<NodeRow>> {
-    Ok(messages::table
-        .filter(messages::tenant_id.eq(Id(tenant.0)))
-        .filter(messages::thread_id.eq(Id(thread)))
-        .filter(messages::deleted_at.is_null())
+    Ok(in_thread!(tenant, thread)
+        .filter(messages::sent_at.ge(At(from)))
+        .filter(messages::sent_at.le(At(to)))
         .order((messages::sent_at, messages::id))
         .limit(limit)
         .select((
@@ -334,6 +344,59 @@ pub(crate) async fn nodes(
             messages::refs,
             messages::sent_at,
         ))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn sent_at_place(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    place: i64,
+) -> Result<Option<At>> {
+    Ok(in_thread!(tenant, thread)
+        .order((messages::sent_at, messages::id))
+        .offset(place)
+        .limit(1)
+        .select(messages::sent_at)
+        .first(conn)
+        .await
+        .optional()?)
+}
+
+pub(crate) async fn count_before(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    at: DateTime<Utc>,
+) -> Result<i64> {
+    let before = in_thread!(tenant, thread).filter(messages::sent_at.lt(At(at)));
+    Ok(before.count().get_result(conn).await?)
+}
+
+pub(crate) async fn count_after(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    at: DateTime<Utc>,
+) -> Result<i64> {
+    let after = in_thread!(tenant, thread).filter(messages::sent_at.gt(At(at)));
+    Ok(after.count().get_result(conn).await?)
+}
+
+pub(crate) async fn newest_of_thread(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    limit: i64,
+) -> Result<Vec<Found>> {
+    Ok(counted!()
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::thread_id.eq(Id(thread)))
+        .filter(messages::deleted_at.is_null())
+        .order((messages::sent_at.desc(), messages::id.desc()))
+        .limit(limit)
+        .select((Row::as_select(), threads::message_count))
         .load(conn)
         .await?)
 }

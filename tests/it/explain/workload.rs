@@ -176,7 +176,11 @@ async fn rows(tx: &mut Conn, filled: Filled, seen: Visibility) -> Done {
     assert!(tx.get_thread(tenant, seen, filled.thread).await?.is_some());
     tx.get_messages(tenant, &[filled.message], true).await?;
     tx.attachments_of(tenant, &[filled.message]).await?;
-    tx.thread_nodes(tenant, filled.thread, 10).await?;
+    tx.thread_nodes(tenant, filled.thread, (at(0), at(9)), 10).await?;
+    tx.thread_time_at(tenant, filled.thread, 1).await?;
+    tx.count_sent_before(tenant, filled.thread, at(9)).await?;
+    tx.count_sent_after(tenant, filled.thread, at(9)).await?;
+    tx.newest_of_thread(tenant, filled.thread, 10).await?;
     tx.thread_participants(tenant, &[filled.thread]).await?;
     tx.last_sent_in_thread(tenant, filled.thread).await?;
     tx.get_tenant(tenant).await?;

@@ -109,6 +109,21 @@ impl Gateway {
         extra: &[String],
         tweak: impl FnOnce(&mut Config),
     ) -> Self {
+        let mut gateway = Self::open(backend, extra, tweak).await;
+        gateway.tasks.push(tokio::spawn(worker::run(
+            gateway.app.clone(),
+            "test".to_owned(),
+            gateway.stop.clone(),
+        )));
+        gateway
+    }
+
+    /// The API alone: what workers do is done by the test itself.
+    pub(crate) async fn without_workers(backend: Backend) -> Self {
+        Self::open(backend, &[], |_| {}).await
+    }
+
+    async fn open(backend: Backend, extra: &[String], tweak: impl FnOnce(&mut Config)) -> Self {
         postroom::mail::tls::install_provider();
         let data = tempfile::tempdir().unwrap();
         let database = match backend {
@@ -141,11 +156,6 @@ impl Gateway {
                 .await
                 .unwrap();
         }));
-        gateway.tasks.push(tokio::spawn(worker::run(
-            gateway.app.clone(),
-            "test".to_owned(),
-            gateway.stop.clone(),
-        )));
         gateway
     }
 
