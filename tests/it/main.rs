@@ -47,6 +47,8 @@ mod messages;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod plannr;

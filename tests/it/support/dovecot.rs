@@ -182,6 +182,15 @@ impl Dovecot {
         ["stderr", "dovecot.log"].map(read).concat()
     }
 
+    /// Makes a folder. While it is made another session may see it, and open it, and by that make it, too; the server then
+    /// says that it is there already.
+    pub(crate) fn create(&self, user: &str, folder: &str) {
+        let made = self.run_doveadm(&["mailbox", "create", "-u", user, folder], b"");
+        if !String::from_utf8_lossy(&made.stderr).contains("already exists") {
+            checked("doveadm mailbox create", &made);
+        }
+    }
+
     fn run_doveadm(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut command = Command::new(program("doveadm"));
         command
