@@ -1,6 +1,10 @@
 //! One connection: the greeting, the command loop, and the commands that wait or stream.
 
-use std::{io, num::NonZeroU32, sync::Arc};
+use std::{
+    io,
+    num::NonZeroU32,
+    sync::{Arc, atomic::Ordering},
+};
 
 use imap_codec::{
     AuthenticateDataCodec, CommandCodec,
@@ -17,9 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CAPABILITIES, Error, Shared,
+    CAPABILITIES, Error, Shared, extension,
     fetch::Wanted,
-    reply::{Reply, put},
+    reply::Reply,
     session::{Outcome, Session, keeps_expunged},
     wire::{Received, Wire},
 };
@@ -89,6 +93,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Received::Broken(text) => return Ok(End::Bye(text)),
                 Received::Closed => return Ok(End::Closed),
             };
+            if let Some(change) = extension::LabelChange::read(&bytes) {
+                let (tag, outcome) = self.session.change_labels(&change, &mut self.wire.out);
+                if let Err(text) = self.session.refresh(false, &mut self.wire.out) {
+                    return Ok(End::Bye(text));
+                }
+                finish(outcome, &mut self.wire.out, tag);
+                continue;
+            }
+            let (bytes, extra) = extension::strip(bytes, self.session.offer());
+            self.session.extra = extra;
             let Ok((_, command)) = CommandCodec::default().decode_static(&bytes) else {
                 refuse_unreadable(&bytes, &mut self.wire.out);
                 if self.mistake() {
@@ -250,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Result<Plan, Reply> {
         self.session.user()?;
         let named = self.session.selected()?.resolve(set, uid);
-        let mut wanted = Wanted::new(items, uid)?;
+        let mut wanted = Wanted::new(items, uid, std::mem::take(&mut self.session.extra))?;
         let mut changed_since = None;
         for modifier in modifiers {
             match modifier {
@@ -276,8 +290,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut store = shared.lock();
         let mailbox = store.mailbox_mut(self.session.user()?)?;
         let selected = self.session.selected.as_mut().ok_or(Error::NoFolder)?;
-        let folder = mailbox
-            .folder_by_id_mut(selected.folder_id)
+        let folder = mailbox.folder_by_id(selected.folder_id);
+        // With another UIDVALIDITY the UID would name another message.
+        let folder = folder
+            .filter(|folder| folder.uid_validity == selected.uid_validity)
             .ok_or(Error::NoFolder)?;
         // A message that another client expunged keeps its number until it is told of, and has no data.
         let Some(message) = folder.message(uid) else {
@@ -294,17 +310,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if newly_seen {
             plan.wanted.add_flags();
             message.flags.insert("\\Seen".to_owned());
-            folder.set_flags(uid, message.flags.clone())?;
-            if let Some(changed) = folder.message(uid) {
+            let folder_id = selected.folder_id;
+            mailbox.set_flags(folder_id, uid, message.flags.clone())?;
+            if let Some(changed) = mailbox.folder_by_id(folder_id).and_then(|f| f.message(uid)) {
                 message = changed.clone();
                 selected.told(changed);
             }
             mailbox.notify();
         }
         drop(store);
-        if let Some(data) = plan.wanted.answer(seq, &message) {
-            put(&mut self.wire.out, data);
+        if plan.wanted.reads_whole() {
+            shared.bodies.fetch_add(1, Ordering::Relaxed);
         }
+        plan.wanted.answer(seq, &message, &mut self.wire.out);
         Ok(())
     }
 }

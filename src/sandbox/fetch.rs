@@ -9,16 +9,26 @@ use imap_codec::imap_types::{
     response::Data,
 };
 
-use super::{mailstore::Message, reply::Reply, selected::flag_list};
+use super::{
+    extension::{self, Extra},
+    mailstore::Message,
+    reply::{Reply, put},
+    selected::flag_list,
+};
 
 /// What a FETCH asks for, checked: the server has no ENVELOPE, no BODYSTRUCTURE and no parts.
 pub(super) struct Wanted {
     names: Vec<MessageDataItemName<'static>>,
+    extra: Vec<Extra>,
 }
 
 impl Wanted {
     /// Reads the items of a command; `uid` for UID FETCH, which always answers the UID (RFC 3501, 6.4.8).
-    pub(super) fn new(items: MacroOrMessageDataItemNames<'static>, uid: bool) -> Result<Self, Reply> {
+    pub(super) fn new(
+        items: MacroOrMessageDataItemNames<'static>,
+        uid: bool,
+        extra: Vec<Extra>,
+    ) -> Result<Self, Reply> {
         let mut names = match items {
             MacroOrMessageDataItemNames::Macro(Macro::Fast) => vec![
                 MessageDataItemName::Flags,
@@ -42,7 +52,7 @@ impl Wanted {
             }
             new
         });
-        Ok(Self { names })
+        Ok(Self { names, extra })
     }
 
     /// Whether the answer sets `\Seen`.
@@ -53,6 +63,16 @@ impl Wanted {
                 MessageDataItemName::Rfc822
                     | MessageDataItemName::Rfc822Text
                     | MessageDataItemName::BodyExt { peek: false, .. }
+            )
+        })
+    }
+
+    /// Whether the answer has the whole message.
+    pub(super) fn reads_whole(&self) -> bool {
+        self.names.iter().any(|n| {
+            matches!(
+                n,
+                MessageDataItemName::Rfc822 | MessageDataItemName::BodyExt { section: None, .. }
             )
         })
     }
@@ -78,13 +98,13 @@ impl Wanted {
         }
     }
 
-    /// The `* n FETCH (…)` of one message.
-    pub(super) fn answer(&self, seq: NonZeroU32, message: &Message) -> Option<Data<'static>> {
+    /// Writes the `* n FETCH (…)` of one message.
+    pub(super) fn answer(&self, seq: NonZeroU32, message: &Message, out: &mut Vec<u8>) {
         let items: Vec<_> = self.names.iter().filter_map(|name| item(name, message)).collect();
-        Some(Data::Fetch {
-            seq,
-            items: Vec1::try_from(items).ok()?,
-        })
+        if let Ok(items) = Vec1::try_from(items) {
+            put(out, Data::Fetch { seq, items });
+            extension::amend(out, &extension::of_message(&self.extra, message));
+        }
     }
 }
 

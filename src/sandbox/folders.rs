@@ -10,6 +10,7 @@ use imap_codec::imap_types::{
 };
 
 use super::{
+    extension,
     mailstore::{Folder, Mailbox},
     names,
     reply::{Reply, put, put_status},
@@ -87,7 +88,7 @@ impl Session {
         let store = self.store();
         let mailbox = store.mailbox(self.user()?)?;
         for (name, folder) in mailbox.folders() {
-            if names::matches(&pattern, name) && (folder.subscribed || !subscribed) {
+            if names::matches(&pattern, name) && !folder.hidden && (folder.subscribed || !subscribed) {
                 respond(name, attributes(mailbox, name, folder));
             }
         }
@@ -103,7 +104,7 @@ impl Session {
     ) -> Outcome {
         let name = folder_name(&mailbox)?;
         let store = self.shared.lock();
-        let folder = store.mailbox(self.user()?)?.folder(&name)?;
+        let folder = store.mailbox(self.user()?)?.visible(&name)?;
         let items = wanted
             .iter()
             .map(|w| status_item(w, folder))
@@ -116,6 +117,7 @@ impl Session {
                 items: items.into(),
             },
         );
+        extension::amend(out, &extension::of_folder(&self.extra, folder));
         drop(store);
         self.condstore |= wanted.contains(&StatusDataItemName::HighestModSeq);
         Ok(Reply::ok("STATUS done"))
@@ -136,8 +138,13 @@ impl Session {
         }
         let name = folder_name(mailbox)?;
         let store = self.shared.lock();
-        let folder = store.mailbox(self.user()?)?.folder(&name)?;
+        let mailbox = store.mailbox(self.user()?)?;
+        let folder = mailbox.visible(&name)?;
         describe(folder, out);
+        if mailbox.offer.object_id {
+            let id = extension::folder_id(folder);
+            out.extend_from_slice(format!("* OK [MAILBOXID ({id})] Id of the folder\r\n").as_bytes());
+        }
         let selected = Selected::open(folder, read_only);
         drop(store);
         self.selected = Some(selected);

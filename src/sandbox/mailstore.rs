@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
-use super::{Error, names};
+use super::{Error, Offer, gmail::Gmail, names};
 
 /// Most folders of an account.
 const MAX_FOLDERS: usize = 1_000;
@@ -40,6 +40,10 @@ pub(super) struct Message {
     pub(super) internal_date: DateTime<FixedOffset>,
     pub(super) modseq: NonZeroU64,
     pub(super) raw: Arc<[u8]>,
+    /// The same for every copy of a message within its account.
+    pub(super) id: u64,
+    /// Its labels but the folder's own, as sent; empty where the account has none.
+    pub(super) labels: BTreeSet<String>,
 }
 
 /// What a message brings when it enters a folder; the folder gives it its UID.
@@ -48,6 +52,8 @@ pub(super) struct NewMessage {
     pub(super) flags: BTreeSet<String>,
     pub(super) internal_date: DateTime<FixedOffset>,
     pub(super) raw: Arc<[u8]>,
+    /// The id of the message that it is a copy of; 0 for a new one.
+    pub(super) id: u64,
 }
 
 /// One folder. `id` stays through a rename, `uid_validity` says whether the UIDs mean the same (RFC 3501, 2.3.1.1).
@@ -58,6 +64,8 @@ pub(super) struct Folder {
     pub(super) highest_modseq: NonZeroU64,
     pub(super) special_use: Option<&'static str>,
     pub(super) subscribed: bool,
+    /// True when clients do not see it, as if it were not there.
+    pub(super) hidden: bool,
     messages: Vec<Message>,
     bytes: usize,
 }
@@ -87,6 +95,7 @@ impl Folder {
             flags,
             internal_date,
             raw,
+            id,
         } = new;
         self.messages.push(Message {
             uid,
@@ -94,6 +103,8 @@ impl Folder {
             internal_date,
             modseq,
             raw,
+            id,
+            labels: BTreeSet::new(),
         });
         Ok(uid)
     }
@@ -126,6 +137,18 @@ impl Folder {
         Ok(())
     }
 
+    /// Replaces a message's labels. An unchanged set keeps its mod-sequence.
+    pub(super) fn set_labels(&mut self, uid: NonZeroU32, labels: BTreeSet<String>) {
+        if self.message(uid).is_none_or(|m| m.labels == labels) {
+            return;
+        }
+        let modseq = self.next_modseq();
+        if let Some(message) = self.messages.iter_mut().find(|m| m.uid == uid) {
+            message.labels = labels;
+            message.modseq = modseq;
+        }
+    }
+
     /// Takes out the messages for which `gone` holds, and answers their UIDs.
     pub(super) fn remove(&mut self, gone: impl Fn(&Message) -> bool) -> Vec<NonZeroU32> {
         let mut removed = Vec::new();
@@ -152,7 +175,11 @@ impl Folder {
 /// One account: its password, its folders, and the counter that wakes its connections.
 pub(super) struct Mailbox {
     password: SecretString,
-    folders: BTreeMap<String, Folder>,
+    pub(super) folders: BTreeMap<String, Folder>,
+    pub(super) offer: Offer,
+    /// The messages of an account with labels.
+    pub(super) gmail: Gmail,
+    next_message: u64,
     changed: watch::Sender<u64>,
 }
 
@@ -166,6 +193,14 @@ impl Mailbox {
         self.folders.get(name).ok_or(Error::NoFolder)
     }
 
+    /// A folder that clients see.
+    pub(super) fn visible(&self, name: &str) -> Result<&Folder, Error> {
+        self.folder(name)
+            .ok()
+            .filter(|f| !f.hidden && f.special_use != Some("\\Noselect"))
+            .ok_or(Error::NoFolder)
+    }
+
     pub(super) fn folder_mut(&mut self, name: &str) -> Result<&mut Folder, Error> {
         self.folders.get_mut(name).ok_or(Error::NoFolder)
     }
@@ -176,6 +211,51 @@ impl Mailbox {
 
     pub(super) fn folder_by_id_mut(&mut self, id: u64) -> Option<&mut Folder> {
         self.folders.values_mut().find(|f| f.id == id)
+    }
+
+    /// Adds a message, or another copy of one, to a folder; answers the folder's UIDVALIDITY and the UID.
+    pub(super) fn add(&mut self, name: &str, mut new: NewMessage) -> Result<(NonZeroU32, NonZeroU32), Error> {
+        self.folder(name)?.check_room(1)?;
+        if new.flags.len() > MAX_FLAGS {
+            return Err(Error::Full);
+        }
+        if new.id == 0 {
+            self.next_message += 1;
+            new.id = self.next_message;
+        }
+        if self.offer.gmail {
+            return self.add_labelled(name, new);
+        }
+        let folder = self.folder_mut(name)?;
+        Ok((folder.uid_validity, folder.append(new)?))
+    }
+
+    /// Replaces a message's flags.
+    pub(super) fn set_flags(
+        &mut self,
+        folder: u64,
+        uid: NonZeroU32,
+        flags: BTreeSet<String>,
+    ) -> Result<(), Error> {
+        let folder = self.folder_by_id_mut(folder).ok_or(Error::NoFolder)?;
+        let id = folder.message(uid).map(|m| m.id).ok_or(Error::NoMessage)?;
+        folder.set_flags(uid, flags.clone())?;
+        if self.offer.gmail {
+            self.flag_labelled(id, flags)?;
+        }
+        Ok(())
+    }
+
+    /// Takes messages out of a folder, and answers their UIDs.
+    pub(super) fn remove(
+        &mut self,
+        folder: u64,
+        gone: impl Fn(&Message) -> bool,
+    ) -> Result<Vec<NonZeroU32>, Error> {
+        if self.offer.gmail {
+            return self.remove_labelled(folder, gone);
+        }
+        Ok(self.folder_by_id_mut(folder).ok_or(Error::NoFolder)?.remove(gone))
     }
 
     pub(super) fn has_children(&self, name: &str) -> bool {
@@ -207,18 +287,26 @@ impl Store {
     }
 
     /// Adds an account with its first folders; for one that exists, sets its password.
-    pub(super) fn add_account(&mut self, username: &str, password: SecretString) {
+    pub(super) fn add_account(&mut self, username: &str, password: SecretString, offer: Offer) {
         if let Some(mailbox) = self.accounts.get_mut(username) {
             mailbox.password = password;
             return;
         }
         let mut folders = BTreeMap::new();
-        for (name, special_use) in FIRST_FOLDERS {
+        let first = if offer.gmail {
+            super::gmail::FIRST_FOLDERS.as_slice()
+        } else {
+            FIRST_FOLDERS.as_slice()
+        };
+        for (name, special_use) in first.iter().copied() {
             folders.insert(name.to_owned(), self.new_folder(special_use));
         }
         let mailbox = Mailbox {
             password,
             folders,
+            offer,
+            gmail: Gmail::default(),
+            next_message: 0,
             changed: watch::Sender::new(0),
         };
         self.accounts.insert(username.to_owned(), mailbox);
@@ -255,11 +343,9 @@ impl Store {
         }
         self.check_room(new.raw.len())?;
         let mailbox = self.mailbox_mut(username)?;
-        let folder = mailbox.folder_mut(folder)?;
-        let uid = folder.append(new)?;
-        let uid_validity = folder.uid_validity;
+        let added = mailbox.add(folder, new)?;
         mailbox.notify();
-        Ok((uid_validity, uid))
+        Ok(added)
     }
 
     /// Refuses with [`Error::Full`] when `more` bytes do not fit.
@@ -319,6 +405,7 @@ impl Store {
             return Err(Error::FolderInUse);
         }
         mailbox.folders.remove(name).ok_or(Error::NoFolder)?;
+        mailbox.forget_label(name)?;
         mailbox.notify();
         Ok(())
     }
@@ -353,7 +440,11 @@ impl Store {
         }
         for (old, new) in moves {
             if let Some(folder) = mailbox.folders.remove(&old) {
-                mailbox.folders.insert(new, folder);
+                let renames_label = folder.special_use.is_none();
+                mailbox.folders.insert(new.clone(), folder);
+                if renames_label {
+                    mailbox.rename_label(&old, &new)?;
+                }
             }
         }
         self.create_missing(username, names::parents(to))?;
@@ -365,6 +456,17 @@ impl Store {
     /// Gives a folder another UIDVALIDITY, and its messages new UIDs from 1, as a server does that lost its index.
     pub(super) fn bump_uid_validity(&mut self, username: &str, name: &str) -> Result<u32, Error> {
         let uid_validity = self.take_uid_validity();
+        self.set_uid_validity(username, name, uid_validity)?;
+        Ok(uid_validity.get())
+    }
+
+    /// The same with a value that is given.
+    pub(super) fn set_uid_validity(
+        &mut self,
+        username: &str,
+        name: &str,
+        uid_validity: NonZeroU32,
+    ) -> Result<(), Error> {
         let mailbox = self.mailbox_mut(username)?;
         let folder = mailbox.folder_mut(name)?;
         folder.uid_validity = uid_validity;
@@ -374,7 +476,7 @@ impl Store {
             folder.uid_next = folder.uid_next.saturating_add(1);
         }
         mailbox.notify();
-        Ok(uid_validity.get())
+        Ok(())
     }
 
     fn new_folder(&mut self, special_use: Option<&'static str>) -> Folder {
@@ -387,6 +489,7 @@ impl Store {
             highest_modseq: NonZeroU64::MIN,
             special_use,
             subscribed: true,
+            hidden: false,
             messages: Vec::new(),
             bytes: 0,
         }

@@ -17,7 +17,7 @@ use imap_codec::imap_types::{
 
 use super::{
     Error,
-    mailstore::{Folder, NewMessage},
+    mailstore::{Message, NewMessage},
     reply::{Reply, put, put_status},
     search::Query,
     selected::flags_update,
@@ -102,6 +102,7 @@ impl Session {
             flags: flag_set(flags),
             internal_date,
             raw: Arc::from(message.as_ref()),
+            id: 0,
         };
         let name = folder_name(mailbox)?;
         let (uid_validity, uid) = self
@@ -127,7 +128,7 @@ impl Session {
         let folder_id = self.selected()?.folder_id;
         let mut modified: Vec<NonZeroU32> = Vec::new();
         for numbered in named {
-            let folder = mailbox.folder_by_id_mut(folder_id).ok_or(Error::NoFolder)?;
+            let folder = mailbox.folder_by_id(folder_id).ok_or(Error::NoFolder)?;
             let Some(message) = folder.message(numbered.uid) else {
                 continue;
             };
@@ -140,7 +141,8 @@ impl Session {
                 StoreType::Add => message.flags.union(&given).cloned().collect(),
                 StoreType::Remove => message.flags.difference(&given).cloned().collect(),
             };
-            folder.set_flags(numbered.uid, flags)?;
+            mailbox.set_flags(folder_id, numbered.uid, flags)?;
+            let folder = mailbox.folder_by_id(folder_id).ok_or(Error::NoFolder)?;
             let answer = change.response == StoreResponse::Answer;
             if let (Some(message), Some(selected)) = (folder.message(numbered.uid), &mut self.selected) {
                 selected.told(message);
@@ -202,22 +204,25 @@ impl Session {
             .filter_map(|n| source.message(n.uid))
             .cloned()
             .collect();
-        account.folder(&name).map_err(refuse_with_trycreate)?;
+        account
+            .folder(&name)
+            .and_then(|folder| folder.check_room(messages.len()))
+            .map_err(refuse_with_trycreate)?;
         store.check_room(messages.iter().map(|m| m.raw.len()).sum())?;
         let account = store.mailbox_mut(self.user()?)?;
-        let target = account.folder_mut(&name)?;
-        target.check_room(messages.len())?;
+        let uid_validity = account.folder(&name)?.uid_validity;
         let mut from = Vec::new();
         let mut to = Vec::new();
         for m in messages {
             from.push(m.uid);
-            to.push(target.append(NewMessage {
+            let new = NewMessage {
                 flags: m.flags,
                 internal_date: m.internal_date,
                 raw: m.raw,
-            })?);
+                id: m.id,
+            };
+            to.push(account.add(&name, new)?.1);
         }
-        let uid_validity = target.uid_validity;
         account.notify();
         let code = uid_set(&from)
             .zip(uid_set(&to))
@@ -230,8 +235,7 @@ impl Session {
     }
 
     fn remove(&mut self, uids: &[NonZeroU32]) -> Result<(), Reply> {
-        self.with_selected_folder(|folder| folder.remove(|m| uids.binary_search(&m.uid).is_ok()))?;
-        Ok(())
+        self.remove_selected(|m| uids.binary_search(&m.uid).is_ok())
     }
 
     /// EXPUNGE, or UID EXPUNGE of a set (RFC 4315, 2.1). The untagged answers come from the refresh.
@@ -239,13 +243,11 @@ impl Session {
         let selected = self.writable()?;
         let only: Option<Vec<NonZeroU32>> =
             set.map(|set| selected.resolve(set, true).into_iter().map(|n| n.uid).collect());
-        self.with_selected_folder(|folder| {
-            folder.remove(|m| {
-                m.flags.contains("\\Deleted")
-                    && only
-                        .as_ref()
-                        .is_none_or(|uids| uids.binary_search(&m.uid).is_ok())
-            })
+        self.remove_selected(|m| {
+            m.flags.contains("\\Deleted")
+                && only
+                    .as_ref()
+                    .is_none_or(|uids| uids.binary_search(&m.uid).is_ok())
         })?;
         Ok(Reply::ok("EXPUNGE done"))
     }
@@ -253,7 +255,7 @@ impl Session {
     /// CLOSE: expunges without telling (RFC 3501, 6.4.2).
     fn close(&mut self) -> Outcome {
         if !self.selected()?.read_only {
-            self.with_selected_folder(|folder| folder.remove(|m| m.flags.contains("\\Deleted")))?;
+            self.remove_selected(|m| m.flags.contains("\\Deleted"))?;
         }
         self.selected = None;
         Ok(Reply::ok("CLOSE done"))
@@ -301,16 +303,13 @@ impl Session {
         Ok(Reply::ok("SEARCH done"))
     }
 
-    /// Changes the selected folder and wakes the account's connections.
-    fn with_selected_folder<T>(&self, change: impl FnOnce(&mut Folder) -> T) -> Result<T, Reply> {
+    /// Takes messages out of the selected folder and wakes the account's connections.
+    fn remove_selected(&self, gone: impl Fn(&Message) -> bool) -> Result<(), Reply> {
         let mut store = self.store();
         let mailbox = store.mailbox_mut(self.user()?)?;
-        let folder = mailbox
-            .folder_by_id_mut(self.selected()?.folder_id)
-            .ok_or(Error::NoFolder)?;
-        let done = change(folder);
+        mailbox.remove(self.selected()?.folder_id, gone)?;
         mailbox.notify();
-        Ok(done)
+        Ok(())
     }
 }
 

@@ -1,15 +1,17 @@
 //! A small real IMAP server over TCP, in memory, with made-up mail: for the demo, for trying a client, for tests.
 //!
 //! It speaks `IMAP4rev1` with IDLE, UIDPLUS, MOVE, CONDSTORE, SPECIAL-USE, SASL-IR and LITERAL+. It has no ENVELOPE, no
-//! BODYSTRUCTURE, no STARTTLS and no QRESYNC. Nothing is kept when it ends; each start has new UIDVALIDITY values.
+//! BODYSTRUCTURE, no STARTTLS and no QRESYNC. An account may offer X-GM-EXT-1 or OBJECTID too ([`Offer`]). Nothing is kept when it ends; each start has new UIDVALIDITY values.
 //!
 //! What must not live here: anything that the gateway itself uses. Only `cli` and tests import this module, and it
 //! imports nothing but the clock. It is one of the homes of `tokio::spawn` (by a `TaskTracker`): a task a connection.
 
 mod connection;
+mod extension;
 mod fetch;
 mod files;
 mod folders;
+mod gmail;
 mod mail;
 mod mailstore;
 mod messages;
@@ -29,7 +31,10 @@ use std::{
     collections::BTreeSet,
     io,
     num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,7 +49,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::model::clock::Clock;
-use mailstore::{Folder, NewMessage, Store};
+use mailstore::{NewMessage, Store};
 
 const CAPABILITIES: &str = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN \
                             SPECIAL-USE CONDSTORE";
@@ -88,10 +93,22 @@ pub struct Account {
     pub password: SecretString,
 }
 
+/// What an account offers beyond what every account does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// X-GM-EXT-1, and folders that are views of `[Gmail]/All Mail` by label, as at Gmail: expunging a message from a
+    /// folder takes its label away, and expunging it from All Mail, Spam or Trash deletes it.
+    pub gmail: bool,
+    /// OBJECTID (RFC 8474): EMAILID, THREADID and MAILBOXID.
+    pub object_id: bool,
+}
+
 /// What every connection shares.
 struct Shared {
     store: Mutex<Store>,
     clock: Clock,
+    /// How many whole messages were sent.
+    bodies: AtomicU64,
 }
 
 impl Shared {
@@ -119,12 +136,28 @@ impl Sandbox {
             .ok()
             .and_then(NonZeroU32::new);
         let store = Mutex::new(Store::new(seconds.unwrap_or(NonZeroU32::MIN)));
-        Self(Arc::new(Shared { store, clock }))
+        Self(Arc::new(Shared {
+            store,
+            clock,
+            bodies: AtomicU64::new(0),
+        }))
     }
 
     /// Adds an account with INBOX, Archive, Drafts, Junk, Sent and Trash. For one that exists, sets its password.
     pub fn add_account(&self, account: Account) {
-        self.0.lock().add_account(&account.username, account.password);
+        self.add_account_offering(account, Offer::default());
+    }
+
+    /// The same with more capabilities; with [`Offer::gmail`] its folders are INBOX and those below `[Gmail]`.
+    pub fn add_account_offering(&self, account: Account, offer: Offer) {
+        self.0
+            .lock()
+            .add_account(&account.username, account.password, offer);
+    }
+
+    /// How many whole messages (`BODY[]`) were sent until now, to every account.
+    pub fn bodies_sent(&self) -> u64 {
+        self.0.bodies.load(Ordering::Relaxed)
     }
 
     /// Delivers a message and answers its UID. `date` is the INTERNALDATE; flags are such as `\Seen` or `$Forwarded`.
@@ -145,6 +178,7 @@ impl Sandbox {
             flags,
             internal_date,
             raw: Arc::from(raw),
+            id: 0,
         };
         let (_, uid) = self.0.lock().append(username, &wire_name(folder), new)?;
         Ok(uid.get())
@@ -157,15 +191,24 @@ impl Sandbox {
     pub fn set_flags(&self, username: &str, folder: &str, uid: u32, flags: &[&str]) -> Result<(), Error> {
         let flags = flag_set(flags)?;
         let uid = NonZeroU32::new(uid).ok_or(Error::NoMessage)?;
-        self.change(username, folder, |f| f.set_flags(uid, flags))?
+        let mut store = self.0.lock();
+        let mailbox = store.mailbox_mut(username)?;
+        let folder = mailbox.folder(&wire_name(folder))?.id;
+        mailbox.set_flags(folder, uid, flags)?;
+        mailbox.notify();
+        Ok(())
     }
 
-    /// Takes a message out of its folder, whatever its flags.
+    /// Takes a message out of its folder, whatever its flags; see [`Offer::gmail`] for what that means there.
     ///
     /// # Errors
     /// [`Error::NoAccount`], [`Error::NoFolder`], or [`Error::NoMessage`].
     pub fn expunge(&self, username: &str, folder: &str, uid: u32) -> Result<(), Error> {
-        let removed = self.change(username, folder, |f| f.remove(|m| m.uid.get() == uid))?;
+        let mut store = self.0.lock();
+        let mailbox = store.mailbox_mut(username)?;
+        let folder = mailbox.folder(&wire_name(folder))?.id;
+        let removed = mailbox.remove(folder, |m| m.uid.get() == uid)?;
+        mailbox.notify();
         if removed.is_empty() {
             Err(Error::NoMessage)
         } else {
@@ -219,6 +262,20 @@ impl Sandbox {
         self.0.lock().bump_uid_validity(username, &wire_name(folder))
     }
 
+    /// The same with a value that is given, such as one that the folder had before.
+    ///
+    /// # Errors
+    /// [`Error::NoAccount`] or [`Error::NoFolder`].
+    pub fn set_uid_validity(
+        &self,
+        username: &str,
+        folder: &str,
+        uid_validity: NonZeroU32,
+    ) -> Result<(), Error> {
+        let folder = wire_name(folder);
+        self.0.lock().set_uid_validity(username, &folder, uid_validity)
+    }
+
     /// Serves connections, by TLS from the first byte when `tls` is given, until `stop` is cancelled; then says BYE to
     /// the clients and ends within 5 seconds.
     ///
@@ -255,18 +312,75 @@ impl Sandbox {
         Ok(())
     }
 
-    fn change<T>(
+    /// Moves a message to another folder, as MOVE does; answers its UID there.
+    ///
+    /// # Errors
+    /// [`Error::NoAccount`], [`Error::NoFolder`], [`Error::NoMessage`], or [`Error::Full`].
+    pub fn move_message(&self, username: &str, from: &str, uid: u32, to: &str) -> Result<u32, Error> {
+        let uid = NonZeroU32::new(uid).ok_or(Error::NoMessage)?;
+        let mut store = self.0.lock();
+        let mailbox = store.mailbox_mut(username)?;
+        let moved = mailbox.shift(&wire_name(from), uid, &wire_name(to))?;
+        mailbox.notify();
+        Ok(moved.get())
+    }
+
+    /// The UID that a message of one folder has in another; `None` when it does not lie there.
+    ///
+    /// # Errors
+    /// [`Error::NoAccount`], [`Error::NoFolder`], or [`Error::NoMessage`].
+    pub fn uid_in(&self, username: &str, folder: &str, uid: u32, other: &str) -> Result<Option<u32>, Error> {
+        let store = self.0.lock();
+        let mailbox = store.mailbox(username)?;
+        let uid = NonZeroU32::new(uid).ok_or(Error::NoMessage)?;
+        let folder = mailbox.folder(&wire_name(folder))?;
+        let id = folder.message(uid).ok_or(Error::NoMessage)?.id;
+        let other = mailbox.folder(&wire_name(other))?;
+        Ok(other.messages().iter().find(|m| m.id == id).map(|m| m.uid.get()))
+    }
+
+    /// Gives a message labels and takes others away: such as `Work`, or `\Inbox`. A label that is new becomes a folder.
+    ///
+    /// # Errors
+    /// [`Error::NoAccount`], [`Error::NoFolder`], [`Error::NoMessage`], [`Error::FolderName`], or [`Error::FolderInUse`]
+    /// for an account without labels.
+    pub fn label(
         &self,
         username: &str,
         folder: &str,
-        change: impl FnOnce(&mut Folder) -> T,
-    ) -> Result<T, Error> {
+        uid: u32,
+        add: &[&str],
+        remove: &[&str],
+    ) -> Result<(), Error> {
+        let uid = NonZeroU32::new(uid).ok_or(Error::NoMessage)?;
+        let (add, remove) = (gmail::wire_labels(add), gmail::wire_labels(remove));
+        let mut store = self.0.lock();
+        store.create_labels(username, &add)?;
+        let mailbox = store.mailbox_mut(username)?;
+        let folder = mailbox.folder(&wire_name(folder))?.id;
+        mailbox.change_labels(folder, uid, &add, &remove)?;
+        mailbox.notify();
+        Ok(())
+    }
+
+    /// Hides a folder from clients, or shows it again: Gmail's "Show in IMAP". Its UIDs and UIDVALIDITY stay.
+    ///
+    /// # Errors
+    /// [`Error::NoAccount`] or [`Error::NoFolder`].
+    pub fn hide_folder(&self, username: &str, folder: &str, hidden: bool) -> Result<(), Error> {
         let mut store = self.0.lock();
         let mailbox = store.mailbox_mut(username)?;
-        let done = change(mailbox.folder_mut(&wire_name(folder))?);
+        mailbox.folder_mut(&wire_name(folder))?.hidden = hidden;
         mailbox.notify();
-        Ok(done)
+        Ok(())
     }
+}
+
+/// The capabilities of an account.
+fn capabilities(offer: Offer) -> String {
+    let gmail = if offer.gmail { " X-GM-EXT-1" } else { "" };
+    let object_id = if offer.object_id { " OBJECTID" } else { "" };
+    format!("{CAPABILITIES}{gmail}{object_id}")
 }
 
 impl std::fmt::Debug for Sandbox {

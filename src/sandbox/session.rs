@@ -15,7 +15,8 @@ use imap_codec::imap_types::{
 use tokio::sync::watch;
 
 use super::{
-    CAPABILITIES, Shared,
+    Offer, Shared, capabilities,
+    extension::Extra,
     mailstore::Store,
     names,
     reply::{Reply, put},
@@ -32,6 +33,8 @@ pub(super) struct Session {
     pub(super) selected: Option<Selected>,
     /// Whether the client has shown that it knows CONDSTORE (RFC 7162, 3.1).
     pub(super) condstore: bool,
+    /// What the command that runs asks for beyond what the codec knows.
+    pub(super) extra: Vec<Extra>,
 }
 
 impl Session {
@@ -41,6 +44,7 @@ impl Session {
             user: None,
             selected: None,
             condstore: false,
+            extra: Vec::new(),
         }
     }
 
@@ -51,6 +55,12 @@ impl Session {
     /// The account, or BAD before the login.
     pub(super) fn user(&self) -> Result<&str, Reply> {
         self.user.as_deref().ok_or_else(|| Reply::bad("Log in first"))
+    }
+
+    /// What the account offers; nothing more before the login.
+    pub(super) fn offer(&self) -> Offer {
+        let user = self.user.as_deref().unwrap_or_default();
+        self.store().mailbox(user).map(|m| m.offer).unwrap_or_default()
     }
 
     /// The selected folder, or BAD.
@@ -82,7 +92,7 @@ impl Session {
         match known {
             Some(name) => {
                 self.user = Some(name);
-                let capabilities = format!("CAPABILITY {CAPABILITIES}");
+                let capabilities = format!("CAPABILITY {}", capabilities(self.offer()));
                 Ok(Reply::ok("Logged in")
                     .with(Code::Other(CodeOther::unvalidated(capabilities.into_bytes()))))
             }
@@ -103,7 +113,7 @@ impl Session {
     pub(super) fn run(&mut self, body: CommandBody<'static>, out: &mut Vec<u8>) -> Outcome {
         match body {
             CommandBody::Capability => {
-                out.extend_from_slice(format!("* CAPABILITY {CAPABILITIES}\r\n").as_bytes());
+                out.extend_from_slice(format!("* CAPABILITY {}\r\n", capabilities(self.offer())).as_bytes());
                 Ok(Reply::ok("CAPABILITY done"))
             }
             CommandBody::Id { .. } => {

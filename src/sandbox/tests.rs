@@ -1,6 +1,7 @@
 //! The server over TCP on the loopback, by raw lines.
 
 mod changes;
+mod labels;
 mod limits;
 
 use std::time::Duration;
