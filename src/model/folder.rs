@@ -16,6 +16,8 @@ pub enum FolderRole {
     Drafts,
     /// `\Flagged`
     Flagged,
+    /// `\Important` (RFC 8457)
+    Important,
     /// `\Junk`
     Junk,
     /// `\Sent`
@@ -26,12 +28,13 @@ pub enum FolderRole {
 
 impl FolderRole {
     /// Every role.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Inbox,
         Self::All,
         Self::Archive,
         Self::Drafts,
         Self::Flagged,
+        Self::Important,
         Self::Junk,
         Self::Sent,
         Self::Trash,
@@ -45,6 +48,7 @@ impl FolderRole {
             Self::Archive => "archive",
             Self::Drafts => "drafts",
             Self::Flagged => "flagged",
+            Self::Important => "important",
             Self::Junk => "junk",
             Self::Sent => "sent",
             Self::Trash => "trash",
@@ -60,12 +64,25 @@ impl FolderRole {
     pub const fn is_outgoing(self) -> bool {
         matches!(self, Self::Sent | Self::Drafts)
     }
+
+    /// True for a folder that shows messages whatever they are: that one lies there says nothing about who wrote it.
+    pub const fn is_view(self) -> bool {
+        matches!(self, Self::All | Self::Flagged | Self::Important)
+    }
+
+    /// True for one of the three folders that hold messages where all others are labels: `\All`, and the two whose
+    /// messages are not in it.
+    pub const fn holds_labelled(self) -> bool {
+        matches!(self, Self::All | Self::Junk | Self::Trash)
+    }
 }
 
-/// How far a folder's sync has come. Every number is the server's own (RFC 9051, section 2.3.1).
+/// How far a folder's sync has come. Every number is the server's own (RFC 9051, section 2.3.1), but for a folder whose
+/// messages are known by labels: it counts in a generation of its own, which is never on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {
-    /// UIDVALIDITY of the generation that the cursor counts in; 0 before the first pass.
+    /// UIDVALIDITY of the generation that the cursor counts in; 0 before the first pass, and below 0 for a folder that is
+    /// not opened itself: see [`Folder::label_generation`].
     pub uid_validity: i64,
     /// Every message up to this UID was handled, except those below `backfill_low` that wait for the backfill.
     pub last_uid: i64,
@@ -79,6 +96,11 @@ impl Cursor {
     /// True when the backfill has reached the oldest message.
     pub const fn is_backfilled(self) -> bool {
         self.uid_validity != 0 && self.backfill_low <= 1
+    }
+
+    /// True when the folder's messages are known by the labels of another one, and it is not opened itself.
+    pub const fn is_by_label(self) -> bool {
+        self.uid_validity < 0
     }
 }
 
@@ -111,6 +133,20 @@ pub struct Folder {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Folder {
+    /// True when the folder stands for a label, on a server where labels say what lies in a folder.
+    pub fn is_label(&self) -> bool {
+        !self.role.is_some_and(FolderRole::holds_labelled)
+    }
+
+    /// Of a folder with `\All`: the generation in which placements in other folders follow from labels. Such a placement
+    /// has the UID of the message in this folder, and no flags. Servers' UIDVALIDITY values are above 0, so it is theirs by
+    /// no chance, and no UID of it may be sent to a server.
+    pub const fn label_generation(&self) -> i64 {
+        -self.cursor.uid_validity
+    }
+}
+
 /// A placement as a pass over a folder compares it with the server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -129,4 +165,6 @@ pub struct FlagUpdate {
     pub uid: i64,
     /// Its flags now, sorted.
     pub flags: Vec<String>,
+    /// The folders that its labels stand for, sorted; `None` where labels say nothing.
+    pub label_folders: Option<Vec<Uuid>>,
 }

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::attachment::{Attachment, ParsedAttachment};
+use super::{
+    attachment::{Attachment, ParsedAttachment},
+    folder::FolderRole,
+};
 
 /// At most this many `References` are kept for a message, the newest ones.
 pub const MAX_REFERENCES: usize = 50;
@@ -252,25 +255,29 @@ pub struct Presence {
     pub flags: Vec<String>,
     /// True until one copy is `\Seen`.
     pub unread: bool,
-    /// False for the owner's own message, and for one that lies only in `\Sent` or `\Drafts`.
+    /// False for the owner's own message, and for one that lies only in `\Sent` or `\Drafts`, and in views of them.
     pub incoming: bool,
 }
 
 impl Presence {
-    /// Joins the copies, each given by its folder, whether that folder holds what the owner wrote, and its flags.
-    pub fn of<'c>(own: bool, copies: impl IntoIterator<Item = (Uuid, bool, &'c [String])>) -> Self {
+    /// Joins the copies, each given by its folder, that folder's role, and its flags.
+    pub fn of<'c>(
+        own: bool,
+        copies: impl IntoIterator<Item = (Uuid, Option<FolderRole>, &'c [String])>,
+    ) -> Self {
         let mut folders = std::collections::BTreeSet::new();
         let mut flags = std::collections::BTreeSet::new();
-        let mut elsewhere = false;
-        for (folder, outgoing, copy_flags) in copies {
+        let (mut sent, mut elsewhere) = (false, false);
+        for (folder, role, copy_flags) in copies {
             folders.insert(folder);
             flags.extend(copy_flags.iter().cloned());
-            elsewhere |= !outgoing;
+            sent |= role.is_some_and(FolderRole::is_outgoing);
+            elsewhere |= !role.is_some_and(|role| role.is_outgoing() || role.is_view());
         }
         let unread = !flags
             .iter()
             .any(|one: &String| one.eq_ignore_ascii_case(flag::SEEN));
-        let incoming = !own && (elsewhere || folders.is_empty());
+        let incoming = !own && (elsewhere || !sent);
         Self {
             folder_ids: folders.into_iter().collect(),
             flags: flags.into_iter().collect(),

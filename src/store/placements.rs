@@ -10,6 +10,10 @@ use crate::model::{
     id::TenantId,
 };
 
+/// Generations that are over, and whose number a server gives again, are numbered downwards from here: below UIDVALIDITY
+/// values, and below the generations of labels.
+pub(crate) const RETIRED: i64 = -(1 << 40);
+
 /// How many ids one statement names at most; SQLite takes 32,766 values, PostgreSQL 65,535.
 pub(crate) const CHUNK: usize = 1_000;
 
@@ -62,13 +66,14 @@ impl Row {
 }
 
 impl Conn {
-    /// Stores where messages lie; a placement that is there already stays. Answers the messages of those that are new.
+    /// Stores where messages lie; a placement that is there already stays. Answers the folder and the message of each
+    /// that is new.
     pub async fn create_placements(
         &mut self,
         tenant: TenantId,
         mailbox: Uuid,
         placements: &[PlacementRow],
-    ) -> Result<Vec<Uuid>> {
+    ) -> Result<Vec<(Uuid, Uuid)>> {
         let mut created = Vec::with_capacity(placements.len());
         for chunk in placements.chunks(CHUNK) {
             let rows = chunk
@@ -85,7 +90,8 @@ impl Conn {
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;
-            created.extend(on!(self, placements::create(rows))?.into_iter().map(Uuid::from));
+            let rows = on!(self, placements::create(rows))?;
+            created.extend(rows.into_iter().map(|(folder, message)| (folder.0, message.0)));
         }
         Ok(created)
     }
@@ -177,6 +183,28 @@ impl Conn {
     ) -> Result<Vec<Uuid>> {
         let rows = on!(self, placements::delete_stale(tenant, folder, current, limit))?;
         Ok(rows.into_iter().map(Uuid::from).collect())
+    }
+
+    /// Gives up to `limit` placements of a folder's generation the number of one that no server gives and that none of its
+    /// placements has; answers how many.
+    pub async fn retire_placements(
+        &mut self,
+        tenant: TenantId,
+        folder: Uuid,
+        uid_validity: i64,
+        limit: i64,
+    ) -> Result<usize> {
+        on!(self, placements::retire(tenant, folder, uid_validity, limit))
+    }
+
+    /// How many placements a folder's generation has.
+    pub async fn count_placements(
+        &mut self,
+        tenant: TenantId,
+        folder: Uuid,
+        uid_validity: i64,
+    ) -> Result<i64> {
+        on!(self, placements::count(tenant, folder, uid_validity))
     }
 
     /// True when a folder has placements of another generation.

@@ -37,6 +37,10 @@ mod firm;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod generations;
+#[cfg(test)]
+mod gmail;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod limits;
@@ -48,6 +52,8 @@ mod messages;
 mod migrations;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod object_id;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

@@ -102,7 +102,7 @@ impl Wired {
         if uids.is_empty() {
             return BTreeMap::new();
         }
-        let rows = self.world.session.fetch_flags(&uids, None).await.unwrap();
+        let rows = self.world.session.fetch_flags(&uids, None, false).await.unwrap();
         rows.iter().map(|row| (row.uid, row.lasting_flags())).collect()
     }
 

@@ -131,20 +131,23 @@ impl Session {
             .0)
     }
 
-    /// Flags of these messages; with `changed_since`, only of those that changed after this mod-sequence (RFC 7162, section
-    /// 3.1.4), with their MODSEQ.
+    /// Flags of these messages, and their `X-GM-LABELS` where `labels` are asked for; with `changed_since`, only of those
+    /// that changed after this mod-sequence (RFC 7162, section 3.1.4), with their MODSEQ.
     pub async fn fetch_flags(
         &mut self,
         uids: &UidSet,
         changed_since: Option<u64>,
+        labels: bool,
     ) -> Result<Vec<FetchRow>, Error> {
+        let labels = if labels { " X-GM-LABELS" } else { "" };
         match changed_since {
             Some(0) => Err(Error::Invalid("a mod-sequence is above 0")),
             Some(modseq) => {
                 let modifier = format!(" (CHANGEDSINCE {modseq})");
-                Ok(self.rows(uids, "(UID FLAGS MODSEQ)", &modifier, 0).await?.0)
+                let items = format!("(UID FLAGS MODSEQ{labels})");
+                Ok(self.rows(uids, &items, &modifier, 0).await?.0)
             }
-            None => Ok(self.rows(uids, "(UID FLAGS)", "", 0).await?.0),
+            None => Ok(self.rows(uids, &format!("(UID FLAGS{labels})"), "", 0).await?.0),
         }
     }
 

@@ -70,6 +70,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Option<ListEntry> {
             ("\\Archive", FolderRole::Archive),
             ("\\Drafts", FolderRole::Drafts),
             ("\\Flagged", FolderRole::Flagged),
+            ("\\Important", FolderRole::Important),
             ("\\Junk", FolderRole::Junk),
             ("\\Spam", FolderRole::Junk),
             ("\\Sent", FolderRole::Sent),

@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{App, Fence, Fenced, fenced, presence};
+use super::{
+    App, Fence, Fenced, fenced,
+    labels::{self, Labelled},
+    presence,
+};
 use crate::{
     model::{
         Result,
         attachment::Attachment,
-        folder::{Folder, FolderRole},
+        folder::Folder,
         id::{self, TenantId},
         mailbox::{Mailbox, SyncProgress},
         message::{Address, Message, Parsed, Participant, ParticipantKind, Presence, Thread},
@@ -41,6 +45,8 @@ pub struct Arrival {
     pub truncated: bool,
     /// What the parser read.
     pub parsed: Parsed,
+    /// The folders that its labels stand for, sorted; `None` where labels say nothing.
+    pub label_folders: Option<Vec<Uuid>>,
 }
 
 /// Where the bytes of a message are when it is stored.
@@ -65,7 +71,10 @@ pub async fn store_arrivals(
     let stored = fenced(app, fence, move |tx, mailbox| {
         Box::pin(async move {
             let mut folder = folder;
-            let mut batch = Batch::new(tx, fence.tenant, &mailbox, now);
+            let mut batch = Batch::new(tx, fence, &mailbox, now);
+            if arrivals.iter().any(|arrival| arrival.label_folders.is_some()) {
+                batch.folders = presence::folders_of(batch.tx, fence.tenant, fence.mailbox).await?;
+            }
             let placed = batch.store(&folder, arrivals).await?;
             folder.message_count = tx.update_folder(fence.tenant, &folder, placed).await?;
             if let Some(progress) = progress {
@@ -83,10 +92,13 @@ pub async fn store_arrivals(
 /// What one transaction of new messages works with.
 struct Batch<'t> {
     tx: &'t mut Conn,
+    fence: Fence,
     tenant: TenantId,
     mailbox: &'t Mailbox,
     now: DateTime<Utc>,
     threads: Threads,
+    /// The mailbox's folders, where labels may name them.
+    folders: HashMap<Uuid, Folder>,
 }
 
 /// The threads that a batch touches, as they will be after it.
@@ -103,13 +115,15 @@ struct Threads {
 }
 
 impl<'t> Batch<'t> {
-    fn new(tx: &'t mut Conn, tenant: TenantId, mailbox: &'t Mailbox, now: DateTime<Utc>) -> Self {
+    fn new(tx: &'t mut Conn, fence: Fence, mailbox: &'t Mailbox, now: DateTime<Utc>) -> Self {
         Self {
             tx,
-            tenant,
+            fence,
+            tenant: fence.tenant,
             mailbox,
             now,
             threads: Threads::default(),
+            folders: HashMap::new(),
         }
     }
 
@@ -129,6 +143,7 @@ impl<'t> Batch<'t> {
         let mut fresh: HashMap<Uuid, usize> = HashMap::new();
         let mut inserts: Vec<MessageInsert> = Vec::new();
         let mut places = Vec::with_capacity(arrivals.len());
+        let mut labelled = Vec::new();
         for arrival in arrivals {
             let place = |message_id| PlacementRow {
                 folder_id: folder.id,
@@ -137,18 +152,24 @@ impl<'t> Batch<'t> {
                 message_id,
                 flags: arrival.flags.clone(),
             };
-            if let Some(id) = known.get(&arrival.dedupe_key) {
-                places.push(place(*id));
+            let stored = known.get(&arrival.dedupe_key).copied();
+            let id = stored.unwrap_or_else(id::new);
+            places.push(place(id));
+            labelled.extend(Labelled::new(arrival.uid, id, arrival.label_folders.clone()));
+            if stored.is_some() {
                 continue;
             }
-            let id = id::new();
-            places.push(place(id));
             known.insert(arrival.dedupe_key.clone(), id);
             fresh.insert(id, inserts.len());
             let insert = self.insert(id, folder, arrival);
             inserts.push(insert);
         }
-        self.write(places, inserts, &fresh).await
+        let placed = self.write(places, inserts, &fresh).await?;
+        let moved = labels::set_rows(self.tx, self.fence, folder, &labelled).await?;
+        // Those that are new were stored with the folders of their labels.
+        let again = moved.into_iter().filter(|id| !fresh.contains_key(id)).collect();
+        presence::settle(self.tx, self.tenant, self.mailbox, again, self.now).await?;
+        Ok(placed)
     }
 
     /// Reads the threads that the batch's ids lead to.
@@ -186,14 +207,14 @@ impl<'t> Batch<'t> {
             raw,
             truncated,
             parsed,
+            label_folders,
         } = arrival;
         let sent_at = parsed.sent_at.unwrap_or(received_at);
         let thread_id = self.threads.join(&parsed, sent_at, self.mailbox.id);
         let participants = participants(parsed.participants);
         let author = participants.iter().find(|one| one.kind == ParticipantKind::From);
         let own = is_own(self.mailbox, author.map(|one| one.address.address.as_str()));
-        let outgoing = folder.role.is_some_and(FolderRole::is_outgoing);
-        let presence = Presence::of(own, [(folder.id, outgoing, flags.as_slice())]);
+        let presence = self.presence(own, folder, &flags, &label_folders.unwrap_or_default());
         let attachment = |part| Attachment {
             id: id::new(),
             mailbox_id: self.mailbox.id,
@@ -236,6 +257,15 @@ impl<'t> Batch<'t> {
             sha256,
             raw,
         }
+    }
+
+    /// What follows from where a new message lies.
+    fn presence(&self, own: bool, folder: &Folder, flags: &[String], label_folders: &[Uuid]) -> Presence {
+        let labels = label_folders.iter().map(|id| {
+            let role = self.folders.get(id).and_then(|folder| folder.role);
+            (*id, role, [].as_slice())
+        });
+        Presence::of(own, labels.chain([(folder.id, folder.role, flags)]))
     }
 
     /// Writes what was decided.
@@ -294,7 +324,7 @@ impl<'t> Batch<'t> {
         let mut seen = std::collections::HashSet::new();
         let again = placed
             .iter()
-            .copied()
+            .map(|(_, message)| *message)
             .filter(|id| !fresh.contains_key(id) || !seen.insert(*id))
             .collect();
         presence::settle(self.tx, self.tenant, self.mailbox, again, self.now).await?;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{App, Fence, Fenced, fenced, presence};
+use super::{App, Fence, Fenced, fenced, labels, presence};
 use crate::model::{
     folder::{Cursor, Folder, FolderRole},
     id,
@@ -11,6 +11,27 @@ use crate::model::{
 
 /// A folder must be missing from this many listings in a row, each of another connection, before it goes.
 const MISSING_BEFORE_GONE: i32 = 2;
+
+/// Finds the stored folder of each that is listed, in the listing's order, and leaves in `stored` what is not listed.
+fn pair(stored: &mut Vec<Folder>, listed: Vec<Listed>, labelled: bool) -> Vec<(Option<Folder>, Listed)> {
+    let by_name = |entry: Listed| {
+        let folder = take(stored, |folder| folder.raw_name == entry.raw_name);
+        (folder, entry)
+    };
+    // Names first, so that a rename is only what no name explains.
+    let mut pairs: Vec<(Option<Folder>, Listed)> = listed.into_iter().map(by_name).collect();
+    for (folder, entry) in pairs.iter_mut().filter(|(folder, _)| folder.is_none()) {
+        *folder = take(stored, |folder| {
+            let same_id = entry.object_id.is_some() && folder.object_id == entry.object_id;
+            // Gmail gives no ids, and the names of its own folders follow the account's language.
+            same_id || (labelled && folder.role.is_some() && folder.role == entry.role)
+        });
+    }
+    pairs
+}
+
+/// How many placements of a generation are renumbered in one transaction.
+const RETIRE_BATCH: i64 = 500;
 
 /// A folder as the server listed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,22 +61,10 @@ pub async fn save_folders(
     fenced(app, fence, move |tx, mailbox| {
         Box::pin(async move {
             let mut stored = tx.list_folders(fence.tenant, fence.mailbox).await?;
-            let mut folders = Vec::with_capacity(listed.len());
-            // Names first, so that a rename is only what no name explains.
-            let mut unknown = Vec::new();
-            for (at, entry) in listed.into_iter().enumerate() {
-                match take(&mut stored, |folder| folder.raw_name == entry.raw_name) {
-                    Some(folder) => folders.push((at, Some(folder), entry)),
-                    None => unknown.push((at, entry)),
-                }
-            }
-            for (at, entry) in unknown {
-                let same = |folder: &Folder| entry.object_id.is_some() && folder.object_id == entry.object_id;
-                folders.push((at, take(&mut stored, same), entry));
-            }
-            folders.sort_by_key(|(at, ..)| *at);
+            let labelled = labels::are_offered(&mailbox);
+            let folders = pair(&mut stored, listed, labelled);
             let mut kept = Vec::with_capacity(folders.len());
-            for (_, folder, entry) in folders {
+            for (folder, entry) in folders {
                 let known = folder.is_some();
                 let before = folder.clone();
                 let mut folder = folder.unwrap_or_else(|| unseen(fence.mailbox, now));
@@ -79,8 +88,10 @@ pub async fn save_folders(
                 kept.push(folder);
             }
             for mut folder in stored.into_iter().filter(|_| first_of_connection) {
-                folder.missing += 1;
-                if folder.missing < MISSING_BEFORE_GONE {
+                folder.missing = folder.missing.saturating_add(1);
+                // `\All` is never deleted at Gmail: it is hidden, which says nothing about its messages.
+                let hidden = labelled && folder.role == Some(FolderRole::All);
+                if folder.missing < MISSING_BEFORE_GONE || hidden {
                     tx.update_folder(fence.tenant, &folder, 0).await?;
                 } else {
                     presence::remove_folder(tx, fence.tenant, &mailbox, &folder, now).await?;
@@ -105,7 +116,23 @@ pub async fn save_folder(app: &App, fence: Fence, folder: Folder) -> Fenced<Fold
 }
 
 /// Stores a folder whose UIDs begin anew: its count begins at 0.
+///
+/// A server may come back to a UIDVALIDITY that it had before. What is stored under that number belongs to a time before
+/// another generation: it becomes an earlier generation like every other, and what the server says now tells what a UID
+/// holds. Moved in batches, each harmless alone, so that neither memory nor a transaction grows with the folder.
 pub async fn begin_generation(app: &App, fence: Fence, folder: Folder) -> Fenced<Folder> {
+    let (id, generation) = (folder.id, folder.cursor.uid_validity);
+    loop {
+        let moved = fenced(app, fence, move |tx, _| {
+            Box::pin(async move {
+                tx.retire_placements(fence.tenant, id, generation, RETIRE_BATCH)
+                    .await
+            })
+        });
+        if moved.await? == 0 {
+            break;
+        }
+    }
     fenced(app, fence, move |tx, _| {
         Box::pin(async move {
             let mut folder = folder;

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod folders;
+mod labels;
 mod presence;
 
 use std::collections::{HashMap, HashSet};
@@ -17,7 +18,8 @@ pub(super) use self::presence::settle;
 pub use self::{
     arrivals::{Arrival, Raw, store_arrivals},
     folders::{Listed, begin_generation, count, save_folder, save_folders},
-    presence::{apply_expunges, apply_flags, drop_stale, end_moves, place_matched},
+    labels::{adopt_label_folders, finish_label_folders},
+    presence::{Place, apply_expunges, apply_flags, drop_stale, end_moves, place_matched},
 };
 use super::{App, logins};
 use crate::{
@@ -186,6 +188,13 @@ pub async fn placements(app: &App, fence: Fence, folder: &Folder, uids: (i64, i6
     Ok(conn
         .placements_in(fence.tenant, folder.id, folder.cursor.uid_validity, uids)
         .await?)
+}
+
+/// The stored messages among those that the server calls so, tombstones included: dedupe keys with their messages.
+pub async fn known_messages(app: &App, fence: Fence, keys: &[Vec<u8>]) -> Fenced<HashMap<Vec<u8>, Uuid>> {
+    let mut conn = app.store.read().await?;
+    let found = conn.find_messages(fence.tenant, fence.mailbox, keys).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// True when the folder still has placements of an earlier generation.

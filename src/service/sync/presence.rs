@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{App, Fence, Fenced, fenced};
+use super::{
+    App, Fence, Fenced, fenced,
+    labels::{self, Labelled},
+};
 use crate::{
     model::{
         Result,
-        folder::{FlagUpdate, Folder, FolderRole},
+        folder::{FlagUpdate, Folder},
         id::TenantId,
         mailbox::Mailbox,
         message::{Message, ParticipantKind, Presence},
@@ -30,6 +33,8 @@ pub async fn apply_flags(app: &App, fence: Fence, folder: Folder, updates: Vec<F
             let changed = tx
                 .update_flags(fence.tenant, folder.id, generation, &updates)
                 .await?;
+            let mut changed = changed;
+            changed.extend(labels::apply(tx, fence, &folder, &updates).await?);
             settle(tx, fence.tenant, &mailbox, changed, now).await?;
             tx.update_folder(fence.tenant, &folder, 0).await.map(drop)
         })
@@ -56,31 +61,42 @@ pub async fn apply_expunges(app: &App, fence: Fence, folder: Folder, uids: Vec<i
     .await
 }
 
-/// Places messages that are known from the folder's earlier generation: `(uid, message, flags)`. They are neither
-/// fetched nor announced again.
-pub async fn place_matched(
-    app: &App,
-    fence: Fence,
-    folder: Folder,
-    matched: Vec<(i64, Uuid, Vec<String>)>,
-) -> Fenced<Folder> {
+/// Where a message that is stored lies in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its UID in the folder's present generation.
+    pub uid: i64,
+    /// The message.
+    pub message: Uuid,
+    /// Its flags there, sorted.
+    pub flags: Vec<String>,
+    /// The folders that its labels stand for, sorted; `None` where labels say nothing.
+    pub label_folders: Option<Vec<Uuid>>,
+}
+
+/// Places messages that are known, from the folder's earlier generation or from another folder. They are neither fetched
+/// nor announced again.
+pub async fn place_matched(app: &App, fence: Fence, folder: Folder, matched: Vec<Place>) -> Fenced<Folder> {
     let now = app.clock.now();
     fenced(app, fence, move |tx, mailbox| {
         Box::pin(async move {
             let mut folder = folder;
             let rows: Vec<PlacementRow> = matched
-                .into_iter()
-                .map(|(uid, message_id, flags)| PlacementRow {
+                .iter()
+                .map(|place| PlacementRow {
                     folder_id: folder.id,
                     uid_validity: folder.cursor.uid_validity,
-                    uid,
-                    message_id,
-                    flags,
+                    uid: place.uid,
+                    message_id: place.message,
+                    flags: place.flags.clone(),
                 })
                 .collect();
             let placed = tx.create_placements(fence.tenant, fence.mailbox, &rows).await?;
             let more = i64::try_from(placed.len()).unwrap_or_default();
-            settle(tx, fence.tenant, &mailbox, placed, now).await?;
+            let mut changed: Vec<Uuid> = placed.into_iter().map(|(_, message)| message).collect();
+            let labelled: Vec<Labelled> = matched.iter().filter_map(Place::labelled).collect();
+            changed.extend(labels::set_rows(tx, fence, &folder, &labelled).await?);
+            settle(tx, fence.tenant, &mailbox, changed, now).await?;
             folder.message_count = tx.update_folder(fence.tenant, &folder, more).await?;
             Ok(folder)
         })
@@ -151,11 +167,14 @@ pub(in crate::service) async fn settle(
     if ids.is_empty() {
         return Ok(());
     }
-    let outgoing = outgoing_folders(tx, tenant, mailbox.id).await?;
+    let folders = folders_of(tx, tenant, mailbox.id).await?;
     let mut copies: HashMap<Uuid, Vec<PlacementRow>> = HashMap::new();
     for placement in tx.placements_of(tenant, &ids).await? {
         copies.entry(placement.message_id).or_default().push(placement);
     }
+    labels::drop_hidden(tx, tenant, mailbox, &folders, &mut copies).await?;
+    labels::drop_orphans(tx, tenant, &folders, &mut copies).await?;
+    let role = |folder: &Uuid| folders.get(folder).and_then(|folder| folder.role);
     let without = ids.iter().filter(|id| !copies.contains_key(id));
     let moving = moving(tx, tenant, without.copied().collect(), now).await?;
     let mut came_or_went = Vec::new();
@@ -174,13 +193,9 @@ pub(in crate::service) async fn settle(
         );
         if !deleted {
             let own = is_own(mailbox, author(&message));
-            let copies = copies.iter().map(|copy| {
-                (
-                    copy.folder_id,
-                    outgoing.contains(&copy.folder_id),
-                    copy.flags.as_slice(),
-                )
-            });
+            let copies = copies
+                .iter()
+                .map(|copy| (copy.folder_id, role(&copy.folder_id), copy.flags.as_slice()));
             let presence = Presence::of(own, copies);
             (message.flags, message.folder_ids) = (presence.flags, presence.folder_ids);
             (message.unread, message.incoming) = (presence.unread, presence.incoming);
@@ -232,17 +247,14 @@ async fn count(tx: &mut Conn, tenant: TenantId, mailbox: Uuid, deltas: BTreeMap<
     tx.add_message_count(tenant, mailbox, deltas.values().sum()).await
 }
 
-/// The folders of a mailbox that hold only what its owner wrote.
-pub(super) async fn outgoing_folders(
+/// The folders of a mailbox, by their ids.
+pub(super) async fn folders_of(
     tx: &mut Conn,
     tenant: TenantId,
     mailbox: Uuid,
-) -> Result<BTreeSet<Uuid>> {
+) -> Result<HashMap<Uuid, Folder>> {
     let folders = tx.list_folders(tenant, mailbox).await?;
-    let outgoing = folders
-        .into_iter()
-        .filter(|folder| folder.role.is_some_and(FolderRole::is_outgoing));
-    Ok(outgoing.map(|folder| folder.id).collect())
+    Ok(folders.into_iter().map(|folder| (folder.id, folder)).collect())
 }
 
 /// The address of a message's author.

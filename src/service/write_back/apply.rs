@@ -52,6 +52,7 @@ pub(super) async fn apply(app: &App, target: Target, done: Done, waits: bool) ->
                 let update = FlagUpdate {
                     uid: i64::from(copy.uid),
                     flags,
+                    label_folders: None,
                 };
                 tx.update_flags(tenant, copy.folder.id, i64::from(copy.uid_validity), &[update])
                     .await?;

@@ -166,7 +166,7 @@ impl<'s> Writer<'s> {
 
     /// The flags of a message; `None` when the server does not have it.
     async fn flags(&mut self, uid: u32) -> Result<Option<Vec<String>>, Fault> {
-        let rows = self.session.fetch_flags(&one(uid), None).await?;
+        let rows = self.session.fetch_flags(&one(uid), None, false).await?;
         let row = rows.iter().find(|row| row.uid == uid && row.flags.is_some());
         Ok(row.map(imap::FetchRow::lasting_flags))
     }

@@ -7,14 +7,19 @@ use uuid::Uuid;
 use super::Connection;
 use crate::{
     model::{Result, id::TenantId},
-    store::{placements::Row, schema::placements, types::Id},
+    store::{
+        placements::{RETIRED, Row},
+        schema::placements,
+        types::Id,
+    },
 };
 
-pub(crate) async fn create(conn: &mut Connection, rows: Vec<Row>) -> Result<Vec<Id>> {
-    let created: Vec<Id> = insert_all_returning!(conn, rows, |row| diesel::insert_into(placements::table)
-        .values(row)
-        .on_conflict_do_nothing()
-        .returning(placements::message_id));
+pub(crate) async fn create(conn: &mut Connection, rows: Vec<Row>) -> Result<Vec<(Id, Id)>> {
+    let created: Vec<(Id, Id)> =
+        insert_all_returning!(conn, rows, |row| diesel::insert_into(placements::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .returning((placements::folder_id, placements::message_id)));
     Ok(created)
 }
 
@@ -118,6 +123,63 @@ pub(crate) async fn delete_stale(
         .map(|(_, uid)| *uid)
         .collect();
     delete(conn, tenant, folder, generation, &uids).await
+}
+
+pub(crate) async fn retire(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    uid_validity: i64,
+    limit: i64,
+) -> Result<usize> {
+    let uids: Vec<i64> = placements::table
+        .filter(placements::tenant_id.eq(Id(tenant.0)))
+        .filter(placements::folder_id.eq(Id(folder)))
+        .filter(placements::uid_validity.eq(uid_validity))
+        .order(placements::uid)
+        .limit(limit)
+        .select(placements::uid)
+        .load(conn)
+        .await?;
+    if uids.is_empty() {
+        return Ok(0);
+    }
+    let lowest: Option<i64> = placements::table
+        .filter(placements::tenant_id.eq(Id(tenant.0)))
+        .filter(placements::folder_id.eq(Id(folder)))
+        .order((placements::uid_validity, placements::uid))
+        .select(placements::uid_validity)
+        .first(conn)
+        .await
+        .optional()?;
+    let retired = lowest.unwrap_or_default().min(RETIRED) - 1;
+    Ok(diesel::update(
+        placements::table
+            .filter(placements::tenant_id.eq(Id(tenant.0)))
+            .filter(placements::folder_id.eq(Id(folder)))
+            .filter(placements::uid_validity.eq(uid_validity))
+            .filter(placements::uid.eq_any(uids)),
+    )
+    .set(placements::uid_validity.eq(retired))
+    .execute(conn)
+    .await?)
+}
+
+pub(crate) async fn count(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    uid_validity: i64,
+) -> Result<i64> {
+    Ok(placements::table
+        .filter(placements::tenant_id.eq(Id(tenant.0)))
+        .filter(placements::folder_id.eq(Id(folder)))
+        .filter(placements::uid_validity.eq(uid_validity))
+        // Every UID is; with it PostgreSQL sees that the primary key names the rows.
+        .filter(placements::uid.gt(0))
+        .count()
+        .get_result(conn)
+        .await?)
 }
 
 pub(crate) async fn has_stale(

@@ -20,6 +20,8 @@ pub enum FolderRole {
     Drafts,
     /// `\Flagged`
     Flagged,
+    /// `\Important`
+    Important,
     /// `\Junk`
     Junk,
     /// `\Sent`
@@ -46,7 +48,7 @@ pub struct Folder {
     pub delimiter: Option<String>,
     /// How many messages lie in it.
     pub message_count: i64,
-    /// UIDVALIDITY (RFC 9051, section 2.3.1.1); null before the first pass.
+    /// UIDVALIDITY (RFC 9051, section 2.3.1.1); null before the first pass, and for a folder that is a label.
     #[oai(nullable)]
     pub uid_validity: Option<i64>,
     /// True when every older message was read too.
@@ -80,7 +82,7 @@ impl From<model::folder::Folder> for Folder {
             role: role.map(Into::into),
             delimiter,
             message_count,
-            uid_validity: (cursor.uid_validity != 0).then_some(cursor.uid_validity),
+            uid_validity: (cursor.uid_validity > 0).then_some(cursor.uid_validity),
             backfilled: cursor.is_backfilled(),
             created_at: created_at.into(),
             updated_at: updated_at.into(),

@@ -30,6 +30,9 @@ impl Connection<'_> {
     /// Expunges come before flags, because the mod-sequence that is stored with the flags is also where the server begins
     /// to tell of expunges the next time.
     pub(super) async fn pass_over(&mut self, mut folder: Folder) -> Result<Option<(Folder, u32)>, Stop> {
+        if !self.is_followed(&folder) {
+            return Ok(None);
+        }
         let known = self.known(&folder);
         let Some(selected) = self.try_open(&folder, known).await? else {
             return Ok(None);
@@ -38,6 +41,7 @@ impl Connection<'_> {
         if i64::from(selected.uid_validity) != folder.cursor.uid_validity {
             return Ok(Some((self.begin_generation(folder, &selected).await?, exists)));
         }
+        self.adopt(&mut folder, false).await?;
         // What is compared with the server's answers is what was known before them.
         let known_to = folder.cursor.last_uid;
         if i64::from(selected.uid_next) - 1 > known_to {
@@ -48,9 +52,10 @@ impl Connection<'_> {
             folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(selected.uid_next) - 1);
             folder = sync::save_folder(&self.shared.app, self.fence, folder).await?;
         }
-        folder = self
-            .follow_expunges(folder, &selected, known_to, known.is_some())
+        let gone = self
+            .find_expunged(&folder, &selected, known_to, known.is_some())
             .await?;
+        folder = self.take_away(folder, gone).await?;
         folder = self.follow_flags(folder, &selected, known_to).await?;
         Ok(Some((folder, exists)))
     }
@@ -101,7 +106,10 @@ impl Connection<'_> {
             highest_modseq: modseq(selected),
         };
         folder.object_id = selected.mailbox_id.clone().or(folder.object_id);
-        Ok(sync::begin_generation(&self.shared.app, self.fence, folder).await?)
+        self.gone.remove(&folder.id);
+        let mut folder = sync::begin_generation(&self.shared.app, self.fence, folder).await?;
+        self.adopt(&mut folder, true).await?;
+        Ok(folder)
     }
 
     /// The UIDs between these two that the server has.
@@ -120,8 +128,9 @@ impl Connection<'_> {
             let items = self.items;
             let rows = self.session()?.fetch_metadata(&slice, items).await?;
             let rows = self.unplaced(&folder, rows).await?;
+            let (placed, rows) = self.place_known(folder, rows).await?;
             folder = self
-                .fetch(folder, rows, |cursor, uid| {
+                .fetch(placed, rows, |cursor, uid| {
                     cursor.last_uid = cursor.last_uid.max(uid);
                 })
                 .await?;
@@ -150,10 +159,11 @@ impl Connection<'_> {
             ..self.items
         };
         let mut rows = self.session()?.fetch_metadata(&slice, items).await?;
+        rows = self.unplaced(&folder, rows).await?;
+        (folder, rows) = self.place_known(folder, rows).await?;
         if stale {
             (folder, rows) = self.recognise(folder, rows).await?;
         }
-        rows = self.unplaced(&folder, rows).await?;
         rows.reverse();
         folder = self
             .fetch(folder, rows, |cursor, uid| {
@@ -176,27 +186,33 @@ impl Connection<'_> {
 
     /// Leaves out what is stored already: a change that was written back places a message before a pass sees it. Only its
     /// flags are followed, because what the server tells of changes begins behind them.
-    async fn unplaced(&self, folder: &Folder, mut rows: Vec<FetchRow>) -> Result<Vec<FetchRow>, Stop> {
+    async fn unplaced(&mut self, folder: &Folder, rows: Vec<FetchRow>) -> Result<Vec<FetchRow>, Stop> {
         let uids = || rows.iter().map(|row| i64::from(row.uid));
         let Some(range) = uids().min().zip(uids().max()) else {
             return Ok(rows);
         };
         let seen = sync::placements(&self.shared.app, self.fence, folder, range).await?;
         let seen: HashMap<i64, Vec<String>> = seen.into_iter().map(|seen| (seen.uid, seen.flags)).collect();
-        let mut updates = Vec::new();
-        rows.retain(|row| {
+        let (mut updates, mut rest) = (Vec::new(), Vec::new());
+        for row in rows {
             let uid = i64::from(row.uid);
-            let Some(known) = seen.get(&uid) else { return true };
-            let now = flags(row);
-            if row.flags.is_some() && *known != now {
-                updates.push(FlagUpdate { uid, flags: now });
+            let Some(known) = seen.get(&uid) else {
+                rest.push(row);
+                continue;
+            };
+            let (flags, label_folders) = (flags(&row), self.label_folders(folder, &row));
+            if row.flags.is_some() && (*known != flags || label_folders.is_some()) {
+                updates.push(FlagUpdate {
+                    uid,
+                    flags,
+                    label_folders,
+                });
             }
-            false
-        });
+        }
         if !updates.is_empty() {
             sync::apply_flags(&self.shared.app, self.fence, folder.clone(), updates).await?;
         }
-        Ok(rows)
+        Ok(rest)
     }
 
     /// Places messages that are known from an earlier generation; answers the rows that are not.
@@ -224,7 +240,7 @@ impl Connection<'_> {
         let mut rest = Vec::new();
         for (at, row) in rows.into_iter().enumerate() {
             match matched.get(&at) {
-                Some(message) => places.push((i64::from(row.uid), *message, flags(&row))),
+                Some(message) => places.push(self.place(&folder, &row, *message)),
                 None => rest.push(row),
             }
         }
@@ -241,27 +257,34 @@ impl Connection<'_> {
         known_to: i64,
     ) -> Result<Folder, Stop> {
         let low = folder.cursor.backfill_low.max(1);
+        let labels = self.is_all(&folder);
+        let relabel = labels && self.memory.relabel;
+        let now = modseq(selected);
         let since = u64::try_from(folder.cursor.highest_modseq)
             .ok()
-            .filter(|since| *since > 0);
-        let now = modseq(selected);
+            .filter(|since| *since > 0 && !relabel);
         if since.is_some() && folder.cursor.highest_modseq == now {
             return Ok(folder);
         }
         let since = since.filter(|_| now > 0);
-        let mut from = if since.is_some() {
+        // Where mod-sequences can be followed from now on, what was before them is read as a whole.
+        let mut from = if since.is_some() || now > 0 || relabel {
             low
         } else {
             low.max(known_to - PLAIN_FLAGS)
         };
         while from <= known_to {
             let to = (from + FLAG_WINDOW - 1).min(known_to);
-            let rows = self.session()?.fetch_flags(&range(from, to), since).await?;
+            let rows = self
+                .session()?
+                .fetch_flags(&range(from, to), since, labels)
+                .await?;
             let told = rows.iter().filter(|row| row.flags.is_some());
             let updates: Vec<FlagUpdate> = told
                 .map(|row| FlagUpdate {
                     uid: i64::from(row.uid),
                     flags: flags(row),
+                    label_folders: self.label_folders(&folder, row),
                 })
                 .collect();
             if !updates.is_empty() {
@@ -274,18 +297,19 @@ impl Connection<'_> {
             folder = sync::save_folder(&self.shared.app, self.fence, folder).await?;
         }
         self.memory.plain.remove(&folder.id);
+        self.memory.relabel &= !labels;
         Ok(folder)
     }
 
     /// Messages that the server has no more: by VANISHED, and by comparing windows of UIDs where the server does not tell
     /// so much, or has fewer messages than that leaves.
-    async fn follow_expunges(
+    async fn find_expunged(
         &mut self,
-        mut folder: Folder,
+        folder: &Folder,
         selected: &Selected,
         known_to: i64,
         told: bool,
-    ) -> Result<Folder, Stop> {
+    ) -> Result<Vec<i64>, Stop> {
         let low = folder.cursor.backfill_low.max(1);
         let mut gone = Vec::new();
         if told {
@@ -295,7 +319,7 @@ impl Connection<'_> {
                 .ranges()
             {
                 let uids = (i64::from(*first), i64::from(*last));
-                let seen = sync::placements(&self.shared.app, self.fence, &folder, uids).await?;
+                let seen = sync::placements(&self.shared.app, self.fence, folder, uids).await?;
                 gone.extend(seen.into_iter().map(|seen| seen.uid));
             }
         }
@@ -310,17 +334,15 @@ impl Connection<'_> {
                 !whole || exists != left
             }
         };
-        if doubtful(folder.message_count) {
+        let mut count = folder.message_count;
+        if doubtful(count) {
             // The count of this pass does not know what was written back meanwhile.
-            folder.message_count = sync::count(&self.shared.app, self.fence, &folder).await?;
+            count = sync::count(&self.shared.app, self.fence, folder).await?;
         }
-        if doubtful(folder.message_count) {
-            gone = self.missing(&folder, low, known_to).await?;
+        if doubtful(count) {
+            gone = self.missing(folder, low, known_to).await?;
         }
-        if gone.is_empty() {
-            return Ok(folder);
-        }
-        let half = usize::try_from(folder.message_count / 2).unwrap_or_default();
+        let half = usize::try_from(count / 2).unwrap_or_default();
         if gone.len() > BRAKE && gone.len() > half && self.memory.suspect != Some(folder.id) {
             tracing::warn!(mailbox = %self.fence.mailbox, folder = %folder.id, gone = gone.len(),
                 "most of a folder is gone: looking again on a new connection");
@@ -328,7 +350,7 @@ impl Connection<'_> {
             return Err(Stop::Again);
         }
         self.memory.suspect = self.memory.suspect.filter(|suspect| *suspect != folder.id);
-        Ok(sync::apply_expunges(&self.shared.app, self.fence, folder, gone).await?)
+        Ok(gone)
     }
 
     /// The UIDs between these two that are stored and that the server does not have.

@@ -5,7 +5,7 @@ use std::{
     io::{BufReader, Seek},
 };
 
-use super::{Shared, folder::flags, live::Connection, stop::Stop};
+use super::{Shared, folder::flags, known::server_key, live::Connection, stop::Stop};
 use crate::{
     mail::{
         imap::{self, Body, BodyLimits, Content, FetchRow, StoredBody, UidSet},
@@ -224,7 +224,8 @@ impl Connection<'_> {
             .min(super::BUDGET);
         let budget = self.shared.budget.clone();
         let held = budget.acquire_many_owned(kib).await.map_err(Error::internal)?;
-        let arrivals = self.arrivals(rows, header_only).await?;
+        let mut arrivals = self.arrivals(rows, header_only).await?;
+        self.set_label_folders(&folder, rows, &mut arrivals);
         self.served |= !header_only && !arrivals.is_empty();
         let progress = self.progress.as_mut().map(|progress| {
             progress.done += i64::try_from(arrivals.len()).unwrap_or_default();
@@ -344,15 +345,12 @@ fn prepare(fetched: Fetched) -> Result<(Arrival, Option<Content>), Stop> {
         raw,
         truncated,
         parsed,
+        label_folders: None,
     };
     Ok((arrival, blob))
 }
 
 /// What tells a message from every other of its mailbox: X-GM-MSGID, else EMAILID, else the hash of its bytes.
 fn dedupe_key(row: &FetchRow, sha256: &[u8; 32]) -> Vec<u8> {
-    match (row.gm_msgid, &row.email_id) {
-        (Some(id), _) => [b"g".as_slice(), &id.to_be_bytes()].concat(),
-        (None, Some(id)) => [b"e", id.as_bytes()].concat(),
-        (None, None) => [b"h", sha256.as_slice()].concat(),
-    }
+    server_key(row).unwrap_or_else(|| [b"h", sha256.as_slice()].concat())
 }

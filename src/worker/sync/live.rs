@@ -1,12 +1,17 @@
 //! A logged-in connection: catch up with every folder, then idle on INBOX and look at the others from time to time.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     Shared,
+    labels::Labels,
     stop::{Memory, Stop},
 };
 use crate::{
@@ -45,13 +50,21 @@ pub(super) struct Connection<'c> {
     pub(super) memory: &'c mut Memory,
     pub(super) items: FetchItems,
     pub(super) qresync: bool,
+    /// True when the server has mod-sequences.
+    pub(super) offers_modseq: bool,
     pub(super) progress: Option<SyncProgress>,
     /// True when a message was read on this connection.
     pub(super) served: bool,
+    pub(super) folders: Vec<Folder>,
+    /// What the labels stand for, where folders are known by them.
+    pub(super) labels: Option<Labels>,
+    /// Labels that no folder was found for in this pass.
+    pub(super) strange: HashSet<String>,
+    /// UIDs that are gone from a folder, until it is known whether their messages lie in another one now.
+    pub(super) gone: HashMap<Uuid, Vec<i64>>,
     switch: &'c CancellationToken,
     session: Option<Session>,
     provider: Provider,
-    folders: Vec<Folder>,
 }
 
 impl<'c> Connection<'c> {
@@ -69,12 +82,16 @@ impl<'c> Connection<'c> {
             memory,
             items: FetchItems::default(),
             qresync: false,
+            offers_modseq: false,
             progress: None,
             served: false,
+            folders: Vec::new(),
+            labels: None,
+            strange: HashSet::new(),
+            gone: HashMap::new(),
             switch,
             session: Some(session),
             provider,
-            folders: Vec::new(),
         }
     }
 
@@ -139,15 +156,20 @@ impl<'c> Connection<'c> {
             enabled => enabled?,
         };
         self.qresync = enabled.iter().any(|name| name == "QRESYNC");
+        self.offers_modseq = self.session()?.capabilities().has_condstore();
         self.list(true).await?;
         let mut total = 0;
         for at in 0..self.folders.len() {
             total += i64::from(self.pass(at).await?);
         }
         self.backfill(total).await?;
+        self.settle().await?;
+        self.finish_labels().await?;
         for folder in &self.folders {
             // A process that ended just before it had dropped an earlier generation left it behind.
-            self.end_generations(folder).await?;
+            if self.is_known_whole(folder) {
+                self.end_generations(folder).await?;
+            }
         }
         sync::end_moves(&self.shared.app, self.fence).await?;
         sync::save_progress(&self.shared.app, self.fence, None).await?;
@@ -162,7 +184,7 @@ impl<'c> Connection<'c> {
         if others {
             self.list(false).await?;
             for at in 0..self.folders.len() {
-                if Some(at) != self.inbox() && self.differs(at).await? {
+                if Some(at) != self.main() && self.differs(at).await? {
                     self.pass(at).await?;
                 }
             }
@@ -175,16 +197,16 @@ impl<'c> Connection<'c> {
 
     /// The last pass before IDLE, which listens to the folder that is open.
     async fn pass_inbox(&mut self) -> Result<(), Stop> {
-        if let Some(inbox) = self.inbox() {
-            self.pass(inbox).await?;
+        if let Some(main) = self.main() {
+            self.pass(main).await?;
         }
         // A generation that has just begun.
         if self.backfill(0).await?
-            && let Some(inbox) = self.inbox()
+            && let Some(main) = self.main()
         {
-            self.pass(inbox).await?;
+            self.pass(main).await?;
         }
-        Ok(())
+        self.listen().await
     }
 
     async fn synced(&mut self) -> Result<(), Stop> {
@@ -192,7 +214,7 @@ impl<'c> Connection<'c> {
     }
 
     /// Reads the folder list and stores what changed about it.
-    async fn list(&mut self, first: bool) -> Result<(), Stop> {
+    pub(super) async fn list(&mut self, first: bool) -> Result<(), Stop> {
         let listed = self.session()?.list().await?;
         let mut entries = Vec::with_capacity(listed.len());
         for entry in listed
@@ -211,11 +233,15 @@ impl<'c> Connection<'c> {
             entries.push(named(entry, object_id));
         }
         self.folders = sync::save_folders(&self.shared.app, self.fence, entries, first).await?;
-        Ok(())
+        self.choose_way()
     }
 
-    /// Where INBOX is, which every account has; else the first folder.
-    fn inbox(&self) -> Option<usize> {
+    /// The folder that a pass never leaves out: the one that has every message, else INBOX, which every account has, else
+    /// the first.
+    fn main(&self) -> Option<usize> {
+        if let Some(all) = self.all() {
+            return Some(all);
+        }
         let inbox = self
             .folders
             .iter()
@@ -225,7 +251,7 @@ impl<'c> Connection<'c> {
 
     /// Passes over one folder; answers how many messages the server has in it. A folder that cannot be opened is passed
     /// over: the others must not wait for it.
-    async fn pass(&mut self, at: usize) -> Result<u32, Stop> {
+    pub(super) async fn pass(&mut self, at: usize) -> Result<u32, Stop> {
         let Some(folder) = self.folders.get(at).cloned() else {
             return Ok(0);
         };
@@ -239,8 +265,9 @@ impl<'c> Connection<'c> {
     }
 
     /// True when STATUS tells of a change in a folder that is not selected.
-    async fn differs(&mut self, at: usize) -> Result<bool, Stop> {
-        let Some(folder) = self.folders.get(at).cloned() else {
+    pub(super) async fn differs(&mut self, at: usize) -> Result<bool, Stop> {
+        let folder = self.folders.get(at).cloned();
+        let Some(folder) = folder.filter(|folder| self.is_followed(folder)) else {
             return Ok(false);
         };
         let status = match self.session()?.status(&folder.raw_name).await {
@@ -254,11 +281,12 @@ impl<'c> Connection<'c> {
     /// Reads what the backfill has not reached, newest first, one slice of a folder at a time; INBOX's new mail goes before.
     /// Answers whether there was anything to do.
     async fn backfill(&mut self, total: i64) -> Result<bool, Stop> {
-        let waits = |folder: &Folder| folder.cursor.uid_validity != 0 && !folder.cursor.is_backfilled();
-        if !self.folders.iter().any(waits) {
+        let waits = |folder: &Folder| folder.cursor.uid_validity > 0 && !folder.cursor.is_backfilled();
+        let followed = self.folders.iter().filter(|folder| self.is_followed(folder));
+        if !followed.clone().any(waits) {
             return Ok(false);
         }
-        let done = self.folders.iter().map(|folder| folder.message_count).sum();
+        let done = followed.map(|folder| folder.message_count).sum();
         self.progress = Some(SyncProgress {
             folder: String::new(),
             done,
@@ -267,6 +295,9 @@ impl<'c> Connection<'c> {
         let mut glanced = Instant::now();
         for at in 0..self.folders.len() {
             while let Some(folder) = self.folders.get(at).cloned().filter(waits) {
+                if !self.is_followed(&folder) {
+                    break;
+                }
                 if let Some(progress) = &mut self.progress {
                     progress.folder.clone_from(&folder.name);
                 }
@@ -277,10 +308,10 @@ impl<'c> Connection<'c> {
                     *place = folder;
                 }
                 if glanced.elapsed() >= GLANCE
-                    && let Some(inbox) = self.inbox()
+                    && let Some(main) = self.main()
                 {
-                    if self.differs(inbox).await? {
-                        self.pass(inbox).await?;
+                    if self.differs(main).await? {
+                        self.pass(main).await?;
                     }
                     glanced = Instant::now();
                 }

@@ -5,6 +5,8 @@
 mod backoff;
 mod folder;
 mod incoming;
+mod known;
+mod labels;
 mod live;
 mod run;
 mod stop;

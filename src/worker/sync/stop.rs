@@ -44,4 +44,8 @@ pub(super) struct Memory {
     pub(super) fragile: HashMap<(Uuid, i64), u32>,
     /// Folders of which QRESYNC has more to tell than is kept: they are asked in windows.
     pub(super) plain: HashSet<Uuid>,
+    /// True until the labels of every message were read, in every folder that stands for a label.
+    pub(super) relabel: bool,
+    /// Labels of the user's own that no folder stands for.
+    pub(super) strange: HashSet<String>,
 }

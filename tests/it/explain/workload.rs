@@ -214,9 +214,12 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     tx.update_presence(tenant, &locked[0].0, false).await?;
     tx.placements_of(tenant, &[filled.message]).await?;
     tx.placements_in(tenant, owner.folder, 1, (1, 100)).await?;
+    tx.count_placements(tenant, owner.folder, 1).await?;
+    tx.retire_placements(tenant, owner.folder, 3, 10).await?;
     let update = FlagUpdate {
         uid: 1,
         flags: Vec::new(),
+        label_folders: None,
     };
     tx.update_flags(tenant, owner.folder, 1, &[update]).await?;
     tx.begin_move(tenant, owner.mailbox, filled.message, at(4))

@@ -262,7 +262,10 @@ async fn what_comes_unasked_is_noted() {
     );
     assert_eq!(pending.alerts, ["quota is low"]);
     assert!(!session.pending().has_changes() && session.capabilities().has("NEW"));
-    let rows = session.fetch_flags(&UidSet::range(1, 1), None).await.unwrap();
+    let rows = session
+        .fetch_flags(&UidSet::range(1, 1), None, false)
+        .await
+        .unwrap();
     assert_eq!(rows.len(), 1);
     assert!(session.pending().flags && session.pending().exists.is_none());
     session.logout().await.unwrap();

@@ -237,7 +237,13 @@ async fn headers_are_cut_and_long_sets_are_asked_for_in_parts() {
     assert_eq!(rows[0].header.as_ref().unwrap().len(), 100_000);
     assert_eq!(rows[1].header.as_deref().unwrap(), b"Subject: x");
     let scattered: UidSet = (1..8_000).step_by(2).collect();
-    assert!(session.fetch_flags(&scattered, None).await.unwrap().is_empty());
+    assert!(
+        session
+            .fetch_flags(&scattered, None, false)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     drop(session);
     server.finish();
 }
