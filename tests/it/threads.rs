@@ -131,6 +131,7 @@ fn arrival(uid: i64, raw: &str) -> Arrival {
     Arrival {
         uid,
         flags: Vec::new(),
+        label_folders: None,
         received_at: at(uid),
         size: i64::try_from(raw.len()).unwrap(),
         dedupe_key: sha256.to_vec(),
