@@ -10,6 +10,7 @@ mod connection;
 mod extension;
 mod fetch;
 mod files;
+mod folder;
 mod folders;
 mod gmail;
 mod mail;
