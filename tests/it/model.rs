@@ -14,7 +14,7 @@ use proptest::{
 };
 use uuid::Uuid;
 
-use self::reference::{Reference, Step, steps};
+use self::reference::{Done, Reference, Step, steps};
 use crate::{
     dovecot_sync::account::{ADDRESS, USER, World, letter, log_in},
     sandbox::connected,
@@ -110,61 +110,11 @@ impl History {
             self.world.session = log_in(&self.world.server, USER).await;
         }
         match done {
-            reference::Done::Append {
-                folder,
-                letter: number,
-                flags,
-            } => {
-                let flags: Vec<&str> = flags.into_iter().collect();
-                self.world.append(&folder, &flags, &raw(number)).await;
-            }
-            reference::Done::Expunge { folder, place } => {
-                let uids = self.at(&folder, place).await;
-                let session = &mut self.world.session;
-                session
-                    .uid_store(&uids, StoreFlags::Add, &["\\Deleted"])
-                    .await
-                    .unwrap();
-                session.uid_expunge(&uids).await.unwrap();
-            }
-            reference::Done::Flag {
-                folder,
-                place,
-                flag,
-                set,
-            } => {
-                let uids = self.at(&folder, place).await;
-                let how = if set { StoreFlags::Add } else { StoreFlags::Remove };
-                self.world.session.uid_store(&uids, how, &[flag]).await.unwrap();
-            }
-            reference::Done::Move { from, place, to } => {
-                let uids = self.at(&from, place).await;
-                self.world
-                    .session
-                    .uid_move(&uids, &utf7::encode(&to))
-                    .await
-                    .unwrap();
-            }
-            reference::Done::Copy { from, place, to } => {
-                let uids = self.at(&from, place).await;
-                self.world
-                    .session
-                    .uid_copy(&uids, &utf7::encode(&to))
-                    .await
-                    .unwrap();
-            }
-            reference::Done::Create { folder } => self.world.server.create(USER, &folder),
-            reference::Done::Rename { from, to } => self.mailbox_command(&["rename", "-u", USER, &from, &to]),
-            reference::Done::Remove { folder } => self.mailbox_command(&["delete", "-u", USER, &folder]),
-            reference::Done::Renumber { folder, uid_validity } => {
-                let number = uid_validity.to_string();
-                self.mailbox_command(&["update", "-u", USER, "--uid-validity", &number, &folder]);
-            }
-            reference::Done::Disconnect => {
+            Done::Disconnect => {
                 self.world.server.doveadm(&["kick", USER]);
                 self.world.session = log_in(&self.world.server, USER).await;
             }
-            reference::Done::Restart => {
+            Done::Restart => {
                 let World {
                     server,
                     gateway,
@@ -180,9 +130,75 @@ impl History {
                     session,
                 };
             }
-            reference::Done::Look => self.look().await,
+            Done::Look => self.look().await,
+            Done::Create { .. } | Done::Rename { .. } | Done::Remove { .. } | Done::Renumber { .. } => {
+                self.change_folders(&done);
+            }
+            done => self.change_letters(done).await,
         }
         self
+    }
+
+    async fn change_letters(&mut self, done: Done) {
+        match done {
+            Done::Append {
+                folder,
+                letter: number,
+                flags,
+            } => {
+                let flags: Vec<&str> = flags.into_iter().collect();
+                self.world.append(&folder, &flags, &raw(number)).await;
+            }
+            Done::Expunge { folder, place } => {
+                let uids = self.at(&folder, place).await;
+                let session = &mut self.world.session;
+                session
+                    .uid_store(&uids, StoreFlags::Add, &["\\Deleted"])
+                    .await
+                    .unwrap();
+                session.uid_expunge(&uids).await.unwrap();
+            }
+            Done::Flag {
+                folder,
+                place,
+                flag,
+                set,
+            } => {
+                let uids = self.at(&folder, place).await;
+                let how = if set { StoreFlags::Add } else { StoreFlags::Remove };
+                self.world.session.uid_store(&uids, how, &[flag]).await.unwrap();
+            }
+            Done::Move { from, place, to } => {
+                let uids = self.at(&from, place).await;
+                self.world
+                    .session
+                    .uid_move(&uids, &utf7::encode(&to))
+                    .await
+                    .unwrap();
+            }
+            Done::Copy { from, place, to } => {
+                let uids = self.at(&from, place).await;
+                self.world
+                    .session
+                    .uid_copy(&uids, &utf7::encode(&to))
+                    .await
+                    .unwrap();
+            }
+            _ => unreachable!("not a change of a letter"),
+        }
+    }
+
+    fn change_folders(&self, done: &Done) {
+        match done {
+            Done::Create { folder } => self.world.server.create(USER, folder),
+            Done::Rename { from, to } => self.mailbox_command(&["rename", "-u", USER, from, to]),
+            Done::Remove { folder } => self.mailbox_command(&["delete", "-u", USER, folder]),
+            Done::Renumber { folder, uid_validity } => {
+                let number = uid_validity.to_string();
+                self.mailbox_command(&["update", "-u", USER, "--uid-validity", &number, folder]);
+            }
+            _ => unreachable!("not a change of a folder"),
+        }
     }
 
     fn mailbox_command(&self, arguments: &[&str]) {

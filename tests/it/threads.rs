@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    fmt::Write as _,
     sync::Mutex,
 };
 
@@ -86,13 +87,13 @@ fn letters(seed: u64) -> Vec<String> {
         second += 1;
         let mut fields = format!("Subject: letter {number}\r\n");
         if random.random_bool(0.95) {
-            fields += &format!("Message-ID: <{number}@x>\r\n");
+            write!(fields, "Message-ID: <{number}@x>\r\n").unwrap();
         }
         if random.random_bool(0.5) {
             let references: Vec<String> = (0..random.random_range(1..4))
                 .map(|_| reference(number, &mut random))
                 .collect();
-            fields += &format!("References: {}\r\n", references.join(" "));
+            write!(fields, "References: {}\r\n", references.join(" ")).unwrap();
         }
         // Two of one time have an order of their own only where one answers the other, and not the other way round, too.
         let before = letters.last().filter(|before| {
@@ -103,9 +104,9 @@ fn letters(seed: u64) -> Vec<String> {
         tied = before.is_some() && random.random_bool(0.3);
         if tied {
             second -= 1;
-            fields += &format!("In-Reply-To: <{}@x>\r\n", number - 1);
+            write!(fields, "In-Reply-To: <{}@x>\r\n", number - 1).unwrap();
         } else if random.random_bool(0.5) {
-            fields += &format!("In-Reply-To: {}\r\n", reference(number, &mut random));
+            write!(fields, "In-Reply-To: {}\r\n", reference(number, &mut random)).unwrap();
         }
         let date = at(second).to_rfc2822();
         letters.push(format!(

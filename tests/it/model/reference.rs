@@ -10,7 +10,7 @@ const FLAGS: [&str; 4] = ["\\Seen", "\\Flagged", "\\Answered", "work"];
 const MAX_FOLDERS: usize = 6;
 
 /// Something that may happen. What it happens to is chosen among what is there at that moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     Append {
         folder: Index,
@@ -133,7 +133,7 @@ pub(super) fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
 
 /// A letter in a folder.
 #[derive(Debug, Clone)]
-struct Copy {
+struct Placed {
     letter: usize,
     flags: BTreeSet<&'static str>,
 }
@@ -141,7 +141,7 @@ struct Copy {
 /// The folders, each with its letters in the order of their UIDs.
 #[derive(Debug)]
 pub(super) struct Reference {
-    folders: BTreeMap<String, Vec<Copy>>,
+    folders: BTreeMap<String, Vec<Placed>>,
     letters: usize,
     names: usize,
     uid_validity: u32,
@@ -161,28 +161,44 @@ impl Default for Reference {
 impl Reference {
     /// Makes a step; `None` where there is nothing that it could happen to.
     pub(super) fn apply(&mut self, step: Step) -> Option<Done> {
-        Some(match step {
-            Step::Append { folder, flags, again } => {
-                let folder = self.folder(folder);
-                let letter = match again {
-                    Some(one) if self.letters > 0 => one.index(self.letters),
-                    _ => {
-                        self.letters += 1;
-                        self.letters - 1
-                    }
-                };
-                let chosen = FLAGS.iter().enumerate().filter(|(at, _)| flags & (1 << at) != 0);
-                let flags: BTreeSet<&'static str> = chosen.map(|(_, flag)| *flag).collect();
-                self.letters_of(&folder).push(Copy {
-                    letter,
-                    flags: flags.clone(),
-                });
-                Done::Append {
-                    folder,
-                    letter,
-                    flags,
-                }
+        match step {
+            Step::Append { folder, flags, again } => Some(self.append(folder, flags, again)),
+            Step::Expunge { .. } | Step::Flag { .. } | Step::Move { .. } | Step::Copy { .. } => {
+                self.change_letters(step)
             }
+            Step::Create | Step::Rename { .. } | Step::Remove { .. } | Step::Renumber { .. } => {
+                self.change_folders(step)
+            }
+            Step::Disconnect => Some(Done::Disconnect),
+            Step::Restart => Some(Done::Restart),
+            Step::Look => Some(Done::Look),
+        }
+    }
+
+    fn append(&mut self, folder: Index, flags: u8, again: Option<Index>) -> Done {
+        let folder = self.folder(folder);
+        let letter = match again {
+            Some(one) if self.letters > 0 => one.index(self.letters),
+            _ => {
+                self.letters += 1;
+                self.letters - 1
+            }
+        };
+        let chosen = FLAGS.iter().enumerate().filter(|(at, _)| flags & (1 << at) != 0);
+        let flags: BTreeSet<&'static str> = chosen.map(|(_, flag)| *flag).collect();
+        self.letters_of(&folder).push(Placed {
+            letter,
+            flags: flags.clone(),
+        });
+        Done::Append {
+            folder,
+            letter,
+            flags,
+        }
+    }
+
+    fn change_letters(&mut self, step: Step) -> Option<Done> {
+        Some(match step {
             Step::Expunge { folder, place } => {
                 let (folder, place) = self.place(folder, place)?;
                 self.letters_of(&folder).remove(place);
@@ -226,6 +242,12 @@ impl Reference {
                 self.letters_of(&to).push(copy);
                 Done::Copy { from, place, to }
             }
+            _ => return None,
+        })
+    }
+
+    fn change_folders(&mut self, step: Step) -> Option<Done> {
+        Some(match step {
             Step::Create => {
                 if self.folders.len() >= MAX_FOLDERS {
                     return None;
@@ -254,9 +276,7 @@ impl Reference {
                     uid_validity: self.uid_validity,
                 }
             }
-            Step::Disconnect => Done::Disconnect,
-            Step::Restart => Done::Restart,
-            Step::Look => Done::Look,
+            _ => return None,
         })
     }
 
@@ -283,16 +303,16 @@ impl Reference {
     }
 
     fn folder(&self, which: Index) -> String {
-        which.get(&self.folders.keys().collect::<Vec<_>>()).to_string()
+        (*which.get(&self.folders.keys().collect::<Vec<_>>())).clone()
     }
 
     /// One that is not INBOX, which can be neither renamed nor removed.
     fn other_folder(&self, which: Index) -> Option<String> {
         let others: Vec<&String> = self.folders.keys().filter(|name| *name != "INBOX").collect();
-        (!others.is_empty()).then(|| which.get(&others).to_string())
+        (!others.is_empty()).then(|| (*which.get(&others)).clone())
     }
 
-    fn letters_of(&mut self, folder: &str) -> &mut Vec<Copy> {
+    fn letters_of(&mut self, folder: &str) -> &mut Vec<Placed> {
         self.folders.get_mut(folder).expect("a folder of the model")
     }
 
