@@ -147,6 +147,8 @@ pub fn command() -> clap::Command {
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
+    // Points at which a test kills the process, read from FAILPOINTS: in the tests' build alone.
+    let _points = fail::has_failpoints().then(fail::FailScenario::setup);
     // A file that is not there is fine; one that cannot be read is told.
     let dotenv = dotenvy::dotenv();
     let line = Line::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());

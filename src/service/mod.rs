@@ -17,6 +17,7 @@ pub mod members;
 pub mod messages;
 pub mod search;
 pub mod signals;
+pub mod sweep;
 pub mod sync;
 pub mod tenants;
 pub mod threads;

@@ -1,13 +1,22 @@
 //! The raw bytes of large messages, content-addressed within their tenant: in a folder, or in an S3 bucket.
 
-use std::{fmt::Write, ops::Range, path::Path as FsPath, sync::Arc};
+use std::{
+    fmt::Write,
+    fs, io,
+    ops::Range,
+    path::{Path as FsPath, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, TryStreamExt, future::ready, stream::BoxStream};
 use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3Builder, local::LocalFileSystem,
     path::Path,
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
+use uuid::Uuid;
 
 use crate::model::{Error, Result, id::TenantId};
 
@@ -23,19 +32,34 @@ pub struct Blobs {
     prefix: String,
     /// An object's bytes are held up to this many at a time while it is stored.
     piece: u64,
+    /// Where the objects lie, when that is a folder.
+    folder: Option<PathBuf>,
+}
+
+/// An object, as a listing tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+    /// When it was last put, by the clock of the object store.
+    pub modified: DateTime<Utc>,
 }
 
 impl Blobs {
     /// In a folder, which is made when it is missing. Each object is synced to the disk before its row is written.
     pub fn open_folder(folder: &FsPath) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(Error::internal)?;
+        fs::create_dir_all(folder).map_err(Error::internal)?;
         let store = LocalFileSystem::new_with_prefix(folder)
             .map_err(Error::internal)?
-            .with_fsync(true);
+            .with_fsync(true)
+            .with_automatic_cleanup(true);
         Ok(Self {
             store: Arc::new(store),
             prefix: String::new(),
             piece: FOLDER_PIECE,
+            folder: Some(folder.to_owned()),
         })
     }
 
@@ -49,6 +73,7 @@ impl Blobs {
             store: Arc::new(store),
             prefix: prefix.to_owned(),
             piece: S3_PIECE,
+            folder: None,
         })
     }
 
@@ -108,6 +133,48 @@ impl Blobs {
             .map_err(Error::internal)
     }
 
+    /// True when the object is there.
+    pub async fn has(&self, tenant: TenantId, sha256: &[u8; 32]) -> Result<bool> {
+        match self.store.head(&self.path(tenant, sha256)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(Error::internal(error)),
+        }
+    }
+
+    /// Deletes an object; one that is not there is as good as deleted.
+    pub async fn delete(&self, tenant: TenantId, sha256: &[u8; 32]) -> Result<()> {
+        match self.store.delete(&self.path(tenant, sha256)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Error::internal(error)),
+        }
+    }
+
+    /// Every object of every tenant, at most `page` of them at a time, in no order. What is put or deleted meanwhile may be
+    /// told or not. Objects whose names are not ours are left out.
+    pub fn list(&self, page: usize) -> BoxStream<'static, Result<Vec<Listed>>> {
+        let prefix = Some(self.path_of(&[])).filter(|prefix| !prefix.as_ref().is_empty());
+        let depth = prefix.as_ref().map_or(0, |prefix| prefix.parts().count());
+        self.store
+            .list(prefix.as_ref())
+            .try_filter_map(move |object| ready(Ok(listed(depth, &object))))
+            .try_chunks(page)
+            .map_err(|error| Error::internal(error.1))
+            .boxed()
+    }
+
+    /// Deletes what a process that was killed in the midst of a put left behind in a folder, if it is older than `before`;
+    /// answers how much it was. No listing tells of it. (A bucket has its own rule for uploads that were never ended.)
+    pub async fn delete_unfinished(&self, before: DateTime<Utc>) -> Result<usize> {
+        let Some(folder) = self.folder.clone() else {
+            return Ok(0);
+        };
+        tokio::task::spawn_blocking(move || unfinished(&folder, before))
+            .await
+            .map_err(Error::internal)?
+            .map_err(Error::internal)
+    }
+
     /// Writes a small object, reads it back and removes it.
     pub async fn check(&self) -> Result<()> {
         let path = self.path_of(&["check"]);
@@ -154,6 +221,59 @@ async fn read(bytes: &mut (impl AsyncRead + Unpin), size: u64) -> Result<Bytes> 
     Ok(piece.into())
 }
 
+/// Reads the name `…/TENANT/XX/SHA256` of an object, `depth` parts below the root.
+fn listed(depth: usize, object: &object_store::ObjectMeta) -> Option<Listed> {
+    let mut parts = object.location.parts().skip(depth);
+    let (tenant, folder, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let name = name.as_ref();
+    if parts.next().is_some() || name.len() != 64 || !name.is_ascii() || !name.starts_with(folder.as_ref()) {
+        return None;
+    }
+    let mut sha256 = [0; 32];
+    for (at, byte) in sha256.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(name.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(Listed {
+        tenant: TenantId(Uuid::try_parse(tenant.as_ref()).ok()?),
+        sha256,
+        modified: object.last_modified,
+    })
+}
+
+/// Deletes the files `TENANT/XX/SHA256#NUMBER` under which the library writes what it renames when it is whole.
+fn unfinished(root: &FsPath, before: DateTime<Utc>) -> io::Result<usize> {
+    let mut deleted = 0;
+    for tenant in entries(root)? {
+        for folder in entries(&tenant)? {
+            for file in entries(&folder)? {
+                let name = file
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .unwrap_or_default();
+                let is_part = name.split_once('#').is_some_and(|(name, number)| {
+                    name.len() == 64 && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+                });
+                if is_part && DateTime::<Utc>::from(fs::metadata(&file)?.modified()?) < before {
+                    fs::remove_file(&file)?;
+                    deleted += 1;
+                }
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+/// What is in a folder; nothing where it is a file, or has gone.
+fn entries(folder: &FsPath) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
+            return Ok(Vec::new());
+        }
+        entries => entries?,
+    };
+    entries.map(|entry| entry.map(|entry| entry.path())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -163,13 +283,11 @@ mod tests {
     const SHA256: [u8; 32] = [7; 32];
 
     fn tenant() -> TenantId {
-        TenantId(uuid::Uuid::nil())
+        TenantId(Uuid::nil())
     }
 
     fn files(folder: &FsPath) -> usize {
-        let entries = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         entries
             .map(|path| if path.is_dir() { files(&path) } else { 1 })
             .sum()
@@ -183,7 +301,7 @@ mod tests {
             let bytes: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&bytes).unwrap();
-            std::io::Seek::rewind(&mut file).unwrap();
+            io::Seek::rewind(&mut file).unwrap();
             let file = tokio::fs::File::from_std(file);
             blobs.put(tenant(), &SHA256, size, file).await.unwrap();
             let read = blobs.get_range(tenant(), &SHA256, 0..size.max(1)).await;

@@ -22,6 +22,7 @@ mod placements;
 mod schema;
 mod search;
 mod sqlite;
+mod sweep;
 mod tenants;
 mod threads;
 mod tsvector;
@@ -30,12 +31,13 @@ mod types;
 use std::{future::Future, path::PathBuf, pin::Pin};
 
 pub use self::{
-    blobs::Blobs,
+    blobs::{Blobs, Listed as ListedBlob},
     keys::Credential,
     mailboxes::SealedLogin,
     messages::{MessageInsert, StoredRaw},
     placements::PlacementRow,
     search::{IndexJob, Words},
+    sweep::Expired,
     threads::ThreadRef,
 };
 use crate::model::{Error, Result};

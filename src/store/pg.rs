@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool::Runtime;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::{
     AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
     pooled_connection::{
@@ -132,6 +132,26 @@ pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Op
                 .await?
         }
     };
+    Ok(())
+}
+
+/// Takes an advisory lock until the transaction ends, if nobody has it.
+pub(crate) async fn try_advisory_lock(conn: &mut Connection, key: i64) -> Result<bool> {
+    let lock = diesel::dsl::sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(key);
+    Ok(diesel::select(lock.sql(")")).get_result(conn).await?)
+}
+
+/// Waits for an advisory lock, which is held until the transaction ends; shared ones exclude only one that is not.
+pub(crate) async fn advisory_lock(conn: &mut Connection, key: i64, shared: bool) -> Result<()> {
+    let statement = if shared {
+        "SELECT pg_advisory_xact_lock_shared($1)"
+    } else {
+        "SELECT pg_advisory_xact_lock($1)"
+    };
+    diesel::sql_query(statement)
+        .bind::<BigInt, _>(key)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::{
         message::{Address, Message, Parsed, Participant, ParticipantKind, Presence, Thread},
         thread::{self, RefHash, StoredThread},
     },
-    service::mailboxes::is_own,
+    service::{mailboxes::is_own, sweep},
     store::{Conn, MessageInsert, PlacementRow, ThreadRef},
 };
 
@@ -50,7 +50,7 @@ pub struct Arrival {
 }
 
 /// Where the bytes of a message are when it is stored.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Raw {
     /// Here, compressed with zstd.
     Compressed(Vec<u8>),
@@ -68,8 +68,11 @@ pub async fn store_arrivals(
     progress: Option<SyncProgress>,
 ) -> Fenced<Folder> {
     let now = app.clock.now();
+    let large = arrivals.iter().filter(|arrival| matches!(arrival.raw, Raw::Blob));
+    let (large, blobs) = (large.map(|arrival| arrival.sha256).collect(), app.blobs.clone());
     let stored = fenced(app, fence, move |tx, mailbox| {
         Box::pin(async move {
+            sweep::hold(tx, &blobs, fence.tenant, large).await?;
             let mut folder = folder;
             let mut batch = Batch::new(tx, fence, &mailbox, now);
             if arrivals.iter().any(|arrival| arrival.label_folders.is_some()) {
@@ -81,10 +84,12 @@ pub async fn store_arrivals(
                 tx.set_progress(fence.tenant, fence.mailbox, Some(&progress))
                     .await?;
             }
+            fail::fail_point!("arrivals_before_commit", |_| std::process::abort());
             Ok(folder)
         })
     })
     .await?;
+    fail::fail_point!("arrivals_after_commit", |_| std::process::abort());
     app.signals.wake_index();
     Ok(stored)
 }

@@ -14,12 +14,13 @@ pub(crate) mod messages;
 pub(crate) mod moves;
 pub(crate) mod placements;
 pub(crate) mod search;
+pub(crate) mod sweep;
 pub(crate) mod tenants;
 pub(crate) mod threads;
 
 use uuid::Uuid;
 
-use super::{Backend, Connection, render, write_words};
+use super::{Backend, Connection, advisory_lock, render, try_advisory_lock, write_words};
 use crate::store::types::Id;
 
 /// Ids as a statement names them.

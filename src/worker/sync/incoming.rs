@@ -314,6 +314,9 @@ async fn ready(shared: &Shared, tenant: TenantId, fetched: Fetched) -> Result<Ar
             "The object store did not take a message.",
         )));
     }
+    fail::fail_point!("arrivals_after_blob", arrival.raw == Raw::Blob, |_| {
+        std::process::abort()
+    });
     Ok(arrival)
 }
 

@@ -1,0 +1,2 @@
+DROP INDEX mailboxes_retired;
+DROP INDEX messages_by_blob;
