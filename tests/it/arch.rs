@@ -39,6 +39,8 @@ const HOMES: &[(&[&str], &[&str])] = &[
         &["worker", "api/server", "service", "sandbox"],
     ),
     (&["anyhow"], &["cli", "main"]),
+    // Points at which the tests kill the process.
+    (&["fail"], &["service/sync", "worker/sync", "cli"]),
 ];
 
 #[test]

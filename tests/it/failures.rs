@@ -45,11 +45,11 @@ mod on {
 }
 
 /// How soon a disabled mailbox's connection must be closed.
-const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A forwarder before a server, which counts.
 #[derive(Clone, Default)]
-struct Counter(Arc<Counts>);
+pub(crate) struct Counter(Arc<Counts>);
 
 #[derive(Default)]
 struct Counts {
@@ -61,7 +61,7 @@ struct Counts {
 
 impl Counter {
     /// Forwards to a loopback port; answers the port to connect to.
-    async fn before(port: u16) -> (Self, u16) {
+    pub(crate) async fn before(port: u16) -> (Self, u16) {
         let counter = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap().port();
@@ -86,12 +86,17 @@ impl Counter {
         (counter, own)
     }
 
-    fn dials(&self) -> usize {
+    pub(crate) fn dials(&self) -> usize {
         self.0.dials.load(Ordering::SeqCst)
     }
 
-    async fn closed(&self) {
-        let closed = eventually(async || (self.0.open.load(Ordering::SeqCst) == 0).then_some(()));
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.0.open.load(Ordering::SeqCst)
+    }
+
+    pub(crate) async fn closed(&self) {
+        let closed = eventually(async || (self.open() == 0).then_some(()));
         assert!(closed.await.is_some(), "the connection was not closed");
     }
 }

@@ -19,7 +19,11 @@ mod clients;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod disable;
 #[cfg(test)]
 mod dovecot_sync;
 #[cfg(test)]
@@ -72,6 +76,8 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod sweep;
 #[cfg(test)]
 mod tenancy_sql;
 #[cfg(test)]

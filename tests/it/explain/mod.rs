@@ -55,6 +55,10 @@ const SORTED: &[(&str, &str)] = &[
         "FOR NO KEY UPDATE",
         "rows are locked in the order of their ids, a batch at a time",
     ),
+    (
+        "ORDER BY messages.id FOR UPDATE SKIP LOCKED",
+        "rows are locked in the order of their ids, a batch at a time",
+    ),
 ];
 
 /// Statements that name no tenant, each with the reason.

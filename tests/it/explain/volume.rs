@@ -34,7 +34,8 @@ const COPIES: &[(&str, u32, &str)] = &[
         "threads",
         20_000,
         "'id', md5(i::text)::uuid, 'mailbox_id', md5((1 + i % 2000)::text)::uuid, \
-         'last_message_at', now() + make_interval(secs => i)",
+         'last_message_at', now() + make_interval(secs => i), \
+         'merged_into', CASE WHEN i % 2 = 0 THEN md5((i - 1)::text)::uuid END",
     ),
     (
         "thread_refs",
@@ -45,7 +46,8 @@ const COPIES: &[(&str, u32, &str)] = &[
         "messages",
         20_000,
         "'id', md5(i::text)::uuid, 'thread_id', md5(i::text)::uuid, 'dedupe_key', '\\x' || md5(i::text), \
-         'mailbox_id', md5((1 + i % 2000)::text)::uuid, 'message_id', i, 'received_at', now() + make_interval(secs => i)",
+         'mailbox_id', md5((1 + i % 2000)::text)::uuid, 'message_id', i, 'received_at', now() + make_interval(secs => i), \
+         'sha256', '\\x' || md5(i::text), 'in_blobs', i % 2 = 0",
     ),
     ("message_bodies", 20_000, "'message_id', md5(i::text)::uuid"),
     ("message_raws", 20_000, "'message_id', md5(i::text)::uuid"),

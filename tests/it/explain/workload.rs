@@ -37,6 +37,7 @@ pub(super) async fn run(fixture: &Fixture) {
             sync(tx, filled).await?;
             leases(tx, filled).await?;
             changes(tx, filled).await?;
+            sweep(tx, filled).await?;
             let tenant = tx.get_tenant(filled.owner.tenant).await?.unwrap();
             tx.update_tenant(&tenant).await?;
             tx.delete_tenant(filled.owner.tenant).await
@@ -318,6 +319,24 @@ async fn changes(tx: &mut Conn, filled: Filled) -> Done {
         "the address is taken"
     );
     assert!(tx.delete_member(tenant, filled.member).await?);
+    Ok(())
+}
+
+/// What was deleted a little ago, by [`changes`].
+async fn sweep(tx: &mut Conn, filled: Filled) -> Done {
+    let (tenant, mailbox) = (filled.owner.tenant, filled.owner.mailbox);
+    assert!(tx.lock_sweep().await?, "nobody else sweeps");
+    tx.lock_blobs(tenant, true).await?;
+    tx.lock_blobs(tenant, false).await?;
+    assert!(tx.named_blobs(tenant, &[[7; 32], [8; 32]]).await?.is_empty());
+    let expired = tx.list_expired(tenant, at(7), 10).await?;
+    let messages: Vec<_> = expired.iter().map(|one| one.message).collect();
+    assert!(messages.contains(&filled.message));
+    tx.lock_mailboxes(tenant, &[mailbox]).await?;
+    assert_eq!(tx.erase_messages(tenant, &messages, at(7)).await?, messages.len());
+    assert_eq!(tx.erase_threads(tenant, &[filled.thread]).await?, 1);
+    assert_eq!(tx.find_retired(tenant, at(8)).await?, Some(mailbox));
+    assert!(tx.erase_folders(tenant, mailbox).await? > 0);
     Ok(())
 }
 

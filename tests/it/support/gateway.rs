@@ -109,18 +109,23 @@ impl Gateway {
         extra: &[String],
         tweak: impl FnOnce(&mut Config),
     ) -> Self {
-        let mut gateway = Self::open(backend, extra, tweak).await;
-        gateway.tasks.push(tokio::spawn(worker::run(
-            gateway.app.clone(),
-            "test".to_owned(),
-            gateway.stop.clone(),
-        )));
-        gateway
+        Self::open(backend, extra, tweak).await.work("test")
+    }
+
+    /// As the node of this name, of those that share a database.
+    pub(crate) async fn start_as(backend: Backend, extra: &[String], node: &str) -> Self {
+        Self::open(backend, extra, |_| {}).await.work(node)
     }
 
     /// The API alone: what workers do is done by the test itself.
     pub(crate) async fn without_workers(backend: Backend) -> Self {
         Self::open(backend, &[], |_| {}).await
+    }
+
+    fn work(mut self, node: &str) -> Self {
+        let run = worker::run(self.app.clone(), node.to_owned(), self.stop.clone());
+        self.tasks.push(tokio::spawn(run));
+        self
     }
 
     async fn open(backend: Backend, extra: &[String], tweak: impl FnOnce(&mut Config)) -> Self {

@@ -1,0 +1,176 @@
+//! What the API tells of a mailbox, held against what is on the server: every message once, its bytes, and every count.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::post::Placed;
+use crate::support::gateway::{Gateway, Tenant};
+
+/// How many raw messages are read at once.
+const AT_ONCE: usize = 8;
+
+/// One tenant's key to an API.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) key: String,
+}
+
+impl Api {
+    /// A tenant's, to a gateway of this process.
+    pub(crate) fn of(gateway: &Gateway, tenant: &Tenant) -> Self {
+        Self {
+            http: gateway.http.clone(),
+            url: gateway.url.clone(),
+            key: tenant.key.clone(),
+        }
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let mut request = self
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.url))
+            .header("x-api-key", &self.key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{method} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.call("GET", path, None).await
+    }
+
+    /// Every item of a list.
+    async fn all(&self, path: &str) -> Vec<Value> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{path}?limit=200{cursor}")).await;
+            all.extend(page["data"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return all,
+            }
+        }
+    }
+
+    async fn sha256_of_raw(&self, id: &str) -> [u8; 32] {
+        let url = format!("{}/v1/messages/{id}/raw", self.url);
+        let answer = self
+            .http
+            .get(url)
+            .header("x-api-key", &self.key)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200, "raw of {id}");
+        Sha256::digest(answer.bytes().await.unwrap()).into()
+    }
+}
+
+/// Waits until the mailbox is connected and its counts are those of the server.
+pub(crate) async fn settled(api: &Api, mailbox: &str, placed: &Placed, patience: Duration) {
+    let expected = counts(placed);
+    let deadline = Instant::now() + patience;
+    loop {
+        let found = found_counts(api, mailbox).await;
+        if found.as_ref() == Ok(&expected) {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "not {expected:?}, but {found:?} after {patience:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// How many messages there are, and how many places each folder has.
+type Counts = (usize, BTreeMap<String, usize>);
+
+fn counts(placed: &Placed) -> Counts {
+    let mut folders = BTreeMap::new();
+    for (folder, _) in placed.keys() {
+        *folders.entry(folder.clone()).or_default() += 1;
+    }
+    (placed.values().collect::<BTreeSet<_>>().len(), folders)
+}
+
+async fn found_counts(api: &Api, mailbox: &str) -> Result<Counts, String> {
+    let found = api.get(&format!("/v1/mailboxes/{mailbox}")).await;
+    if found["state"] != "connected" {
+        return Err(format!("{}: {}", found["state"], found["error"]));
+    }
+    let number = |value: &Value| usize::try_from(value.as_i64().unwrap()).unwrap();
+    let folders = api.get(&format!("/v1/mailboxes/{mailbox}/folders")).await;
+    let folders = folders["data"].as_array().unwrap().iter();
+    let folders = folders.map(|folder| {
+        (
+            folder["name"].as_str().unwrap().to_owned(),
+            number(&folder["message_count"]),
+        )
+    });
+    Ok((
+        number(&found["message_count"]),
+        folders.filter(|(_, count)| *count > 0).collect(),
+    ))
+}
+
+/// Every message on the server is stored exactly once, with its bytes and in its folders, and threads count theirs.
+pub(crate) async fn holds(api: &Api, mailbox: &str, placed: &Placed) {
+    let mut expected: HashMap<[u8; 32], BTreeSet<&str>> = HashMap::new();
+    for ((folder, _), sha256) in placed {
+        expected.entry(*sha256).or_default().insert(folder);
+    }
+    let folders = api.get(&format!("/v1/mailboxes/{mailbox}/folders")).await;
+    let names: HashMap<&str, &str> = folders["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|folder| (folder["id"].as_str().unwrap(), folder["name"].as_str().unwrap()))
+        .collect();
+    let messages = api.all("/v1/messages").await;
+    let raws: Vec<[u8; 32]> = stream::iter(&messages)
+        .map(|message| api.sha256_of_raw(message["id"].as_str().unwrap()))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut threads: BTreeMap<&str, i64> = BTreeMap::new();
+    for (message, sha256) in messages.iter().zip(raws) {
+        let lies_in = expected
+            .remove(&sha256)
+            .unwrap_or_else(|| panic!("twice, or not on the server: {message:#}"));
+        let told: BTreeSet<&str> = message["folders"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| names[id.as_str().unwrap()])
+            .collect();
+        assert_eq!(told, lies_in, "{message:#}");
+        *threads.entry(message["thread_id"].as_str().unwrap()).or_default() += 1;
+    }
+    assert!(expected.is_empty(), "{} messages are missing", expected.len());
+    let listed = api.all("/v1/threads").await;
+    let listed: BTreeMap<&str, i64> = listed
+        .iter()
+        .map(|thread| {
+            (
+                thread["id"].as_str().unwrap(),
+                thread["message_count"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(listed, threads, "the threads' counts");
+}

@@ -1,0 +1,3 @@
+//! A mailbox that is disabled and enabled while mail flows.
+
+mod loops;
