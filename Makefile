@@ -21,7 +21,8 @@ run: ## build and start the gateway, with a sandbox mail server and a demo tenan
 test: build ## run all tests, on servers of their own (ARGS="NAME" for some of them)
 	tests/with-servers.sh cargo nextest run --locked --profile $(profile) $(ARGS)
 
-soak: build ## run the loops in full and write target/soak.md (takes an hour or two)
+soak: build ## run the loops in full and write target/soak.md
+	@mkdir -p target
 	@printf '| loop | rounds | seed | seen |\n|---|---|---|---|\n' > target/soak.md
 	POSTROOM_SOAK=$(CURDIR)/target/soak.md tests/with-servers.sh cargo nextest run --locked --profile soak $(ARGS)
 	@cat target/soak.md

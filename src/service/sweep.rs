@@ -173,6 +173,9 @@ pub async fn delete_unfinished(app: &App) -> Result<usize> {
 
 /// Keeps the sweep from these blobs until the transaction ends, and sees that it has not deleted one before: then nothing
 /// may be written, and the message is fetched again.
+///
+/// # Errors
+/// [`Error::Unavailable`], also when the object store fails: that says nothing about the messages, which must not be blamed.
 pub(super) async fn hold(tx: &mut Conn, store: &Blobs, tenant: TenantId, blobs: Vec<[u8; 32]>) -> Result<()> {
     if blobs.is_empty() {
         return Ok(());
@@ -183,14 +186,19 @@ pub(super) async fn hold(tx: &mut Conn, store: &Blobs, tenant: TenantId, blobs: 
         async move { store.has(tenant, &sha256).await }
     });
     let seen = seen.buffer_unordered(AT_ONCE).try_all(std::future::ready);
-    let there = tokio::time::timeout(DEADLINE, seen)
-        .await
-        .map_err(|_| Error::Unavailable("The object store does not answer."))??;
-    if there {
-        Ok(())
-    } else {
-        Err(Error::Unavailable(
+    let unanswered = || Error::Unavailable("The object store does not answer.");
+    let seen = tokio::time::timeout(DEADLINE, seen).await;
+    match seen.map_err(|_| unanswered())? {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::Unavailable(
             "The bytes of a message were swept before its row was written: it is fetched again.",
-        ))
+        )),
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a blob could not be looked for"
+            );
+            Err(unanswered())
+        }
     }
 }

@@ -125,9 +125,9 @@ pub async fn around(app: &App, caller: &Caller, id: Uuid, pages: ViewPages) -> R
         .ok_or_else(no_message)?;
     let (place, count) = place(&mut conn, tenant, &message).await?;
     let before = pages.before(place);
-    let mut ancestors = part(&mut conn, tenant, message.thread_id, before).await?;
+    let mut ancestors = part(&mut conn, tenant, message.thread_id, before, true).await?;
     let after = pages.after(place, count);
-    let mut descendants = part(&mut conn, tenant, message.thread_id, after).await?;
+    let mut descendants = part(&mut conn, tenant, message.thread_id, after, true).await?;
     // Counted together with the place, so that the count is that of the messages before, here and after.
     for one in ancestors.iter_mut().chain(&mut descendants).chain([&mut message]) {
         one.thread_count = count;
@@ -184,11 +184,18 @@ async fn newest(conn: &mut Conn, tenant: TenantId, thread: Uuid) -> Result<Vec<M
             .thread_nodes(tenant, thread, (shown.sent_at, shown.sent_at), MAX_NODES)
             .await?;
         let count = older + i64::try_from(same.len()).unwrap_or_default() + since;
-        return part(conn, tenant, thread, (count - limit).max(0)..count).await;
+        return part(conn, tenant, thread, (count - limit).max(0)..count, false).await;
     }
     messages.truncate(MAX_MESSAGES);
-    let nodes: Vec<Node> = messages.iter().map(node).collect();
-    sort(&mut messages, &in_order(&nodes));
+    messages.reverse();
+    // They come in the order of time: what answers what tells only where times are equal.
+    let tied = messages
+        .windows(2)
+        .any(|two| matches!(two, [one, next] if one.sent_at == next.sent_at));
+    if tied {
+        let nodes: Vec<Node> = messages.iter().map(node).collect();
+        sort(&mut messages, &in_order(&nodes));
+    }
     Ok(messages)
 }
 
@@ -206,8 +213,14 @@ async fn place(conn: &mut Conn, tenant: TenantId, message: &Message) -> Result<(
     ))
 }
 
-/// The messages at these places of a thread with their bodies, in order.
-async fn part(conn: &mut Conn, tenant: TenantId, thread: Uuid, places: Range<i64>) -> Result<Vec<Message>> {
+/// The messages at these places of a thread in order, with their bodies where they are asked for.
+async fn part(
+    conn: &mut Conn,
+    tenant: TenantId,
+    thread: Uuid,
+    places: Range<i64>,
+    bodies: bool,
+) -> Result<Vec<Message>> {
     if places.is_empty() {
         return Ok(Vec::new());
     }
@@ -223,7 +236,7 @@ async fn part(conn: &mut Conn, tenant: TenantId, thread: Uuid, places: Range<i64
     let from = usize::try_from(places.start - start).unwrap_or_default();
     let length = usize::try_from(places.end - places.start).unwrap_or_default();
     let ids: Vec<Uuid> = in_order(&nodes).into_iter().skip(from).take(length).collect();
-    let mut messages = conn.get_messages(tenant, &ids, true).await?;
+    let mut messages = conn.get_messages(tenant, &ids, bodies).await?;
     sort(&mut messages, &ids);
     Ok(messages)
 }

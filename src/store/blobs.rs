@@ -253,14 +253,27 @@ fn unfinished(root: &FsPath, before: DateTime<Utc>) -> io::Result<usize> {
                 let is_part = name.split_once('#').is_some_and(|(name, number)| {
                     name.len() == 64 && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
                 });
-                if is_part && DateTime::<Utc>::from(fs::metadata(&file)?.modified()?) < before {
-                    fs::remove_file(&file)?;
+                if is_part && remove_older(&file, before)? {
                     deleted += 1;
                 }
             }
         }
     }
     Ok(deleted)
+}
+
+/// Deletes a file that was last written before this time; one that was given its own name meanwhile is none.
+fn remove_older(file: &FsPath, before: DateTime<Utc>) -> io::Result<bool> {
+    let removed = fs::metadata(file)
+        .and_then(|file| file.modified())
+        .and_then(|modified| {
+            let is_older = DateTime::<Utc>::from(modified) < before;
+            if is_older { fs::remove_file(file) } else { Ok(()) }.map(|()| is_older)
+        });
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed,
+    }
 }
 
 /// What is in a folder; nothing where it is a file, or has gone.

@@ -49,14 +49,24 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Sweeps once, or until it meets another node that does; a transaction that has begun ends also when this is dropped.
+///
+/// # Errors
+/// The last of those met. One of a tenant keeps neither the other tenants nor the blobs from being swept.
 pub async fn step(app: &App) -> Result<Swept> {
     let mut swept = Swept::default();
+    let mut failed = None;
     let mut page = PageRequest::first();
     loop {
         let tenants = sweep::tenants(app, page).await?;
         for tenant in &tenants.data {
-            if !erase(app, tenant, &mut swept).await? {
-                return Ok(swept);
+            match erase(app, tenant, &mut swept).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(swept),
+                Err(error) => {
+                    tracing::error!(tenant = %tenant.id, error = &error as &dyn std::error::Error,
+                        "a tenant could not be swept");
+                    failed = Some(error);
+                }
             }
         }
         match tenants.next {
@@ -73,7 +83,7 @@ pub async fn step(app: &App) -> Result<Swept> {
         }
     }
     swept.unfinished = sweep::delete_unfinished(app).await?;
-    Ok(swept)
+    failed.map_or(Ok(swept), Err)
 }
 
 /// Erases what a tenant has kept long enough; false when another node is at it.

@@ -61,7 +61,7 @@ pub async fn save_folders(
     fenced(app, fence, move |tx, mailbox| {
         Box::pin(async move {
             let mut stored = tx.list_folders(fence.tenant, fence.mailbox).await?;
-            let labelled = labels::are_offered(&mailbox);
+            let labelled = labels::offers_labels(&mailbox);
             let folders = pair(&mut stored, listed, labelled);
             let mut kept = Vec::with_capacity(folders.len());
             for (folder, entry) in folders {

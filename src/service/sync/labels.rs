@@ -52,7 +52,7 @@ impl Place {
 }
 
 /// True when the mailbox's server had labels at the last login.
-pub(super) fn are_offered(mailbox: &Mailbox) -> bool {
+pub(in crate::service) fn offers_labels(mailbox: &Mailbox) -> bool {
     mailbox.capabilities.iter().any(|name| name == LABELS)
 }
 
@@ -191,7 +191,7 @@ pub(super) async fn drop_orphans(
     folders: &HashMap<Uuid, Folder>,
     copies: &mut HashMap<Uuid, Vec<PlacementRow>>,
 ) -> Result<()> {
-    let mut counts = BTreeMap::new();
+    let mut orphans: BTreeMap<i64, BTreeSet<(Uuid, i64)>> = BTreeMap::new();
     for copies in copies.values_mut() {
         let labels = |copy: &PlacementRow| LABEL_GENERATIONS.contains(&copy.uid_validity);
         let owners: BTreeSet<(i64, i64)> = copies
@@ -205,22 +205,25 @@ pub(super) async fn drop_orphans(
             .collect();
         let orphan = |copy: &PlacementRow| labels(copy) && !owners.contains(&(copy.uid_validity, copy.uid));
         for copy in copies.iter().filter(|copy| orphan(copy)) {
-            let rows = BTreeSet::from([(copy.folder_id, copy.uid)]);
-            // Only the present generation is counted.
-            let present = folders
-                .get(&copy.folder_id)
-                .is_some_and(|folder| folder.cursor.uid_validity == copy.uid_validity);
-            let mut theirs = BTreeMap::new();
-            delete(tx, tenant, copy.uid_validity, &rows, &mut theirs).await?;
-            if present {
-                for (folder, delta) in theirs {
-                    *counts.entry(folder).or_default() += delta;
-                }
-            }
+            let rows = orphans.entry(copy.uid_validity).or_default();
+            rows.insert((copy.folder_id, copy.uid));
         }
         copies.retain(|copy| !orphan(copy));
     }
     copies.retain(|_, copies| !copies.is_empty());
+    let mut counts = BTreeMap::new();
+    for (generation, rows) in orphans {
+        let mut theirs = BTreeMap::new();
+        delete(tx, tenant, generation, &rows, &mut theirs).await?;
+        // Only the present generation is counted.
+        let present = |folder: &Uuid| {
+            let folder = folders.get(folder);
+            folder.is_some_and(|folder| folder.cursor.uid_validity == generation)
+        };
+        for (folder, delta) in theirs.into_iter().filter(|(folder, _)| present(folder)) {
+            *counts.entry(folder).or_default() += delta;
+        }
+    }
     add_counts(tx, tenant, counts).await
 }
 
@@ -237,7 +240,7 @@ pub(super) async fn drop_hidden(
     let hidden = folders
         .values()
         .find(|folder| folder.role == Some(FolderRole::All) && folder.missing > 0);
-    let Some(all) = hidden.filter(|_| are_offered(mailbox)) else {
+    let Some(all) = hidden.filter(|_| offers_labels(mailbox)) else {
         return Ok(());
     };
     let mut left = BTreeMap::new();

@@ -14,13 +14,13 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub(super) use self::presence::settle;
 pub use self::{
     arrivals::{Arrival, Raw, store_arrivals},
     folders::{Listed, begin_generation, count, save_folder, save_folders},
     labels::{adopt_label_folders, finish_label_folders},
     presence::{Place, apply_expunges, apply_flags, drop_stale, end_moves, place_matched},
 };
+pub(super) use self::{labels::offers_labels, presence::settle};
 use super::{App, logins};
 use crate::{
     model::{

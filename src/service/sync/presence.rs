@@ -30,10 +30,9 @@ pub async fn apply_flags(app: &App, fence: Fence, folder: Folder, updates: Vec<F
     fenced(app, fence, move |tx, mailbox| {
         Box::pin(async move {
             let generation = folder.cursor.uid_validity;
-            let changed = tx
+            let mut changed = tx
                 .update_flags(fence.tenant, folder.id, generation, &updates)
                 .await?;
-            let mut changed = changed;
             changed.extend(labels::apply(tx, fence, &folder, &updates).await?);
             settle(tx, fence.tenant, &mailbox, changed, now).await?;
             tx.update_folder(fence.tenant, &folder, 0).await.map(drop)

@@ -25,6 +25,7 @@ use self::{
 };
 use super::{
     App, detach, logins,
+    sync::offers_labels,
     verify::{credentials, endpoint},
 };
 use crate::{
@@ -44,8 +45,6 @@ const RESOURCE: &str = "message";
 /// How long the new copy of a message is waited for where the server did not say its UID: folders other than INBOX are
 /// looked at every five minutes.
 const WAIT: TimeDelta = TimeDelta::minutes(10);
-/// What a Gmail server offers: it only archives what is expunged outside of its trash.
-const GMAIL: &str = "X-GM-EXT-1";
 
 /// Changes a message's flags, or moves it, and answers it as it then is.
 pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MessagePatch) -> Result<Message> {
@@ -199,7 +198,8 @@ impl Job {
         let trash = folders
             .iter()
             .find(|folder| folder.role == Some(FolderRole::Trash));
-        let archives = mailbox.capabilities.iter().any(|one| one == GMAIL);
+        // A server with labels only archives what is expunged outside of its trash.
+        let archives = offers_labels(mailbox);
         Ok(steps::plan(&self.change, copies, trash, archives))
     }
 

@@ -91,16 +91,7 @@ impl Site {
     }
 
     pub(crate) async fn messages(&self) -> Vec<Value> {
-        let mut all = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let page = self.get(&format!("/v1/messages?limit=200{cursor}")).await;
-            all.extend(page["data"].as_array().unwrap().iter().cloned());
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return all,
-            }
-        }
+        self.gateway.all(&self.tenant.key, "/v1/messages").await
     }
 
     /// The id of each message, with when it was stored.
