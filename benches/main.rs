@@ -15,12 +15,14 @@
 )]
 
 mod read;
+mod start;
 mod support;
+mod update;
 
 use support::table::Table;
 
 /// The topics, in the order in which they run.
-const TOPICS: &[&str] = &["read"];
+const TOPICS: &[&str] = &["read", "update", "start"];
 
 fn main() {
     let asked: Vec<String> = std::env::args()
@@ -45,6 +47,8 @@ fn main() {
         runtime.block_on(async {
             match *topic {
                 "read" => read::run(&mut table).await,
+                "start" => start::run(&mut table).await,
+                "update" => update::run(&mut table).await,
                 other => panic!("{other} is not run"),
             }
         });

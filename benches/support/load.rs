@@ -17,7 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct Ask {
     address: SocketAddr,
-    bytes: Vec<u8>,
+    /// Sent by turns on each connection.
+    requests: Vec<Vec<u8>>,
 }
 
 impl Ask {
@@ -36,14 +37,20 @@ impl Ask {
         }
         Self {
             address: address.parse().unwrap(),
-            bytes: format!("{text}\r\n{body}").into_bytes(),
+            requests: vec![format!("{text}\r\n{body}").into_bytes()],
         }
+    }
+
+    /// This and then the other, by turns on each connection.
+    pub(crate) fn then(mut self, other: &Self) -> Self {
+        self.requests.extend(other.requests.iter().cloned());
+        self
     }
 
     /// The body of one answer, which has to be 200.
     pub(crate) async fn body(&self) -> Vec<u8> {
         let mut connection = Connection::open(self.address).await;
-        let (head, length) = connection.ask(&self.bytes).await;
+        let (head, length) = connection.ask(&self.requests[0]).await;
         connection.buffer[head..head + length].to_vec()
     }
 
@@ -68,7 +75,7 @@ impl Ask {
                 let end = Instant::now() + time;
                 let asks = open
                     .into_iter()
-                    .map(|connection| connection.ask_until(&self.bytes, end));
+                    .map(|connection| connection.ask_until(&self.requests, end));
                 futures_util::future::join_all(asks).await.concat()
             })
         };
@@ -93,11 +100,14 @@ impl Connection {
         }
     }
 
-    async fn ask_until(mut self, bytes: &[u8], end: Instant) -> Vec<f64> {
+    async fn ask_until(mut self, requests: &[Vec<u8>], end: Instant) -> Vec<f64> {
         let mut took = Vec::new();
         let mut begin = Instant::now();
-        while begin < end {
-            self.ask(bytes).await;
+        for request in requests.iter().cycle() {
+            if begin >= end {
+                break;
+            }
+            self.ask(request).await;
             let now = Instant::now();
             took.push((now - begin).as_secs_f64() * 1000.0);
             begin = now;

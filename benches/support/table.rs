@@ -9,7 +9,6 @@ pub(crate) enum Wanted {
     /// At least this.
     AtLeast(f64),
     /// At most this.
-    #[expect(dead_code, reason = "for the topics that measure a time or a size")]
     AtMost(f64),
     /// Only told.
     #[expect(dead_code, reason = "for the figures that nothing is promised of")]
@@ -67,7 +66,6 @@ impl Table {
         self.row(&cells, wanted.is_met(ratio));
     }
 
-    #[expect(dead_code, reason = "for the topics that measure a time or a size")]
     /// A figure alone, in `unit` (such as ` ms`): wanted is itself.
     pub(crate) fn value(&mut self, what: impl Display, unit: &str, measured: f64, wanted: Wanted) {
         let cells = [

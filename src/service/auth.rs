@@ -1,12 +1,12 @@
 //! Authentication: which credential a request carries, whom it stands for, and whether its limits allow the request.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{App, limits::Verdict};
+use super::{App, credentials::LookUp, limits::Verdict};
 use crate::{
     model::{
         Error, Result,
@@ -65,7 +65,7 @@ pub async fn authenticate(app: &App, presented: &Presented<'_>) -> (Option<Verdi
             if let Some(error) = refused(verdict) {
                 return (Some(verdict), Err(error));
             }
-            (Some(verdict), caller(app, credential, scopes, presented).await)
+            (Some(verdict), caller(app, &credential, scopes, presented).await)
         }
     }
 }
@@ -77,10 +77,14 @@ fn refused(verdict: Verdict) -> Option<Error> {
 }
 
 /// Finds the key behind a credential, and what the credential may do.
-async fn credential(app: &App, text: &str) -> Result<(Credential, ScopeSet)> {
+async fn credential(app: &App, text: &str) -> Result<(Arc<Credential>, ScopeSet)> {
     let unknown = || Error::Unauthenticated(Unauthenticated::Unknown);
     let (found, scopes) = if let Some(key) = KeyText::parse(text) {
-        let found = app.store.read().await?.find_key(key.lookup()).await?;
+        let read = async { app.store.read().await?.find_key(key.lookup()).await };
+        let found = app
+            .credentials
+            .get(LookUp::Key(key.lookup().to_owned()), read)
+            .await?;
         let found = found
             .filter(|found| key.matches(&found.hash))
             .ok_or_else(unknown)?;
@@ -88,13 +92,10 @@ async fn credential(app: &App, text: &str) -> Result<(Credential, ScopeSet)> {
         (found, scopes)
     } else if text.bytes().filter(|byte| *byte == b'.').count() == 2 {
         let claims = app.tokens.check(text, app.clock.now())?;
-        let found = app
-            .store
-            .read()
-            .await?
-            .get_credential(claims.tenant, claims.key)
-            .await?
-            .ok_or_else(unknown)?;
+        let (tenant, key) = (claims.tenant, claims.key);
+        let read = async { app.store.read().await?.get_credential(tenant, key).await };
+        let found = app.credentials.get(LookUp::Token(tenant, key), read).await?;
+        let found = found.ok_or_else(unknown)?;
         let scopes = claims.scopes.intersection(found.key.scopes);
         (found, scopes)
     } else {
@@ -112,7 +113,7 @@ async fn credential(app: &App, text: &str) -> Result<(Credential, ScopeSet)> {
 /// The caller that a credential stands for, from where it comes and as whom it acts.
 async fn caller(
     app: &App,
-    found: Credential,
+    found: &Credential,
     scopes: ScopeSet,
     presented: &Presented<'_>,
 ) -> Result<Identity> {
@@ -132,9 +133,9 @@ async fn caller(
     let role = member.as_ref().map_or(Role::Owner, |member| member.role);
     let caller = Caller {
         tenant_id: tenant.id,
-        key,
+        key: key.clone(),
         scopes,
-        member,
+        member: member.clone(),
         role,
     };
     let Some(act_as) = presented.act_as.map(str::trim).filter(|id| !id.is_empty()) else {

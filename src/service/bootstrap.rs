@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     App, Parts,
+    credentials::Credentials,
     limits::Limits,
     links::Links,
     signals::Signals,
@@ -54,6 +55,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Opened> {
         store,
         blobs: open_blobs(storage)?,
         clock,
+        credentials: Credentials::default(),
         limits: Limits::new(config.http.rate_limit, config.http.tenant_rate_limit),
         tokens: Tokens::new(&vault, &config.http.public_url)?,
         links: Links::new(&vault, &config.http.public_url)?,

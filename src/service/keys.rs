@@ -77,7 +77,7 @@ pub async fn rotate(app: &App, caller: &Caller, id: Uuid) -> Result<(ApiKey, Sec
     let text = KeyText::from_random(&vault::random());
     let (lookup, hash) = (text.lookup().to_owned(), text.hash());
     let key = app
-        .write(move |tx| {
+        .write_access(tenant, move |tx| {
             Box::pin(async move {
                 if !tx.rotate_key(tenant, id, &lookup, &hash).await? {
                     return Err(Error::NotFound(RESOURCE));
@@ -98,7 +98,7 @@ pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
         return Err(Error::Forbidden(Forbidden::Role));
     }
     let revoked = app
-        .write(move |tx| Box::pin(tx.revoke_key(tenant, id, now)))
+        .write_access(tenant, move |tx| Box::pin(tx.revoke_key(tenant, id, now)))
         .await?;
     if revoked {
         Ok(())

@@ -16,10 +16,11 @@ use crate::{
     store::{Conn, SealedLogin},
 };
 
-/// The settings that are stored with what a PATCH changes; where there were none, the PATCH must give them all.
+/// The settings that are stored with what a PATCH changes; where there were none, the PATCH must give them all. A new
+/// password needs the key.
 pub(super) async fn merge(
     tx: &mut Conn,
-    data_key: &Key,
+    data_key: Option<&Key>,
     tenant: TenantId,
     mailbox: Uuid,
     service: Service,
@@ -48,7 +49,7 @@ pub(super) async fn merge(
     }
     let sealed = match (&patch.password, secret) {
         (Some(password), _) => Some(vault::seal_secret(
-            data_key,
+            data_key.ok_or_else(|| Error::internal("a password came without the key that seals it"))?,
             place(tenant, mailbox, service),
             password,
         )?),

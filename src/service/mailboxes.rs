@@ -157,7 +157,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     caller.require(Scope::MailboxesWrite)?;
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let now = app.clock.now();
-    let data_key = logins::data_key(app, tenant).await?;
+    let data_key = sealing_key(app, tenant, &patch).await?;
     let (updated, restart) = app
         .write(move |tx| {
             Box::pin(async move {
@@ -181,14 +181,15 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                 }
                 let relogin = imap.is_some();
                 if let Some(patch) = imap {
-                    change_imap(tx, &data_key, tenant, &mut mailbox, patch).await?;
+                    change_imap(tx, data_key.as_ref(), tenant, &mut mailbox, patch).await?;
                 }
                 let changed = relogin || smtp.is_present() || mailbox != before;
                 match smtp {
                     Patch::Absent => {}
                     Patch::Null => tx.delete_login(tenant, id, Service::Smtp).await?,
                     Patch::Value(patch) => {
-                        let login = logins::merge(tx, &data_key, tenant, id, Service::Smtp, patch).await?;
+                        let login =
+                            logins::merge(tx, data_key.as_ref(), tenant, id, Service::Smtp, patch).await?;
                         tx.set_login(tenant, id, Service::Smtp, &login).await?;
                     }
                 }
@@ -208,6 +209,16 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
         app.signals.wake_sync();
     }
     Ok(updated)
+}
+
+/// The key that seals what belongs to the tenant, when the change brings a password.
+async fn sealing_key(app: &App, tenant: TenantId, patch: &MailboxPatch) -> Result<Option<Key>> {
+    let mut logins = patch.imap.iter().chain(patch.smtp.value());
+    if logins.any(|login| login.password.is_some()) {
+        Ok(Some(logins::data_key(app, tenant).await?))
+    } else {
+        Ok(None)
+    }
 }
 
 /// Retires a mailbox: its credentials are erased at once, its messages become tombstones, its connection closes.
@@ -255,7 +266,7 @@ pub async fn reconnect(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> 
 /// Stores new settings or credentials of the server where mail is read; dialling may begin again.
 async fn change_imap(
     tx: &mut Conn,
-    data_key: &Key,
+    data_key: Option<&Key>,
     tenant: TenantId,
     mailbox: &mut Mailbox,
     patch: ServerPatch,

@@ -64,7 +64,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewMember) -> Result<Member
 pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MemberPatch) -> Result<Member> {
     require_owner(caller)?;
     let (tenant, now) = (caller.tenant_id, app.clock.now());
-    app.write(move |tx| {
+    app.write_access(tenant, move |tx| {
         Box::pin(async move {
             // The owners are locked first, so that two changes at once cannot leave none.
             let owners = tx.count_owners(tenant).await?;
@@ -93,7 +93,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MemberPatch) ->
 pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
     require_owner(caller)?;
     let tenant = caller.tenant_id;
-    app.write(move |tx| {
+    app.write_access(tenant, move |tx| {
         Box::pin(async move {
             let owners = tx.count_owners(tenant).await?;
             let member = tx

@@ -7,6 +7,7 @@ pub mod agents;
 pub mod attachments;
 pub mod auth;
 pub mod bootstrap;
+pub mod credentials;
 pub mod keys;
 pub mod leases;
 pub mod limits;
@@ -33,12 +34,13 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::{
-    limits::Limits, links::Links, signals::Signals, tokens::Tokens, vault::Vault, write_back::Writers,
+    credentials::Credentials, limits::Limits, links::Links, signals::Signals, tokens::Tokens, vault::Vault,
+    write_back::Writers,
 };
 use crate::{
     config::Config,
     mail::imap::Dialer,
-    model::{Error, Result, clock::Clock},
+    model::{Error, Result, clock::Clock, id::TenantId},
     store::{Blobs, Conn, Store, Work},
 };
 
@@ -60,6 +62,8 @@ pub struct Parts {
     pub vault: Vault,
     /// The platform admin key.
     pub admin_key: SecretString,
+    /// Credentials that were just read.
+    pub credentials: Credentials,
     /// Rate limits.
     pub limits: Limits,
     /// Short-lived tokens.
@@ -96,6 +100,23 @@ impl App {
         detach(async move { store.transaction(work).await })
             .await
             .map_err(Error::internal)?
+    }
+
+    /// The same for what changes who may do what in a tenant: the next request sees it.
+    pub async fn write_access<T, F>(&self, tenant: TenantId, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
+    {
+        let app = self.clone();
+        detach(async move {
+            let answer = app.store.transaction(work).await;
+            // Also when it failed: a commit whose answer was lost may have happened.
+            app.credentials.changed(tenant);
+            answer
+        })
+        .await
+        .map_err(Error::internal)?
     }
 }
 

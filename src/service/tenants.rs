@@ -85,7 +85,9 @@ pub async fn delete(app: &App, identity: &Identity, id: Uuid) -> Result<()> {
     identity.require_platform()?;
     let tenant = TenantId(id);
     let mailboxes = mailboxes_of(app, tenant).await?;
-    let found = app.write(move |tx| Box::pin(tx.delete_tenant(tenant))).await?;
+    let found = app
+        .write_access(tenant, move |tx| Box::pin(tx.delete_tenant(tenant)))
+        .await?;
     for mailbox in mailboxes {
         app.close(mailbox);
     }
@@ -115,7 +117,7 @@ async fn find(app: &App, tenant: TenantId) -> Result<Tenant> {
 
 async fn change(app: &App, id: TenantId, patch: TenantPatch) -> Result<Tenant> {
     let now = app.clock.now();
-    app.write(move |tx| {
+    app.write_access(id, move |tx| {
         Box::pin(async move {
             let mut tenant = tx.get_tenant(id).await?.ok_or(Error::NotFound(RESOURCE))?;
             let TenantPatch { name, profile } = patch;

@@ -105,6 +105,16 @@ pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<Thread> {
     caller.require(Scope::MessagesRead)?;
     let tenant = caller.tenant_id;
     let mut conn = app.store.read().await?;
+    // Nearly every thread is short, and then this is the only query.
+    if let Some(mut thread) = conn
+        .get_short_thread(tenant, caller.visibility(), id, MAX_MESSAGES)
+        .await?
+    {
+        let nodes: Vec<Node> = thread.messages.iter().map(node).collect();
+        sort(&mut thread.messages, &in_order(&nodes));
+        thread.participants = participants(&thread.messages);
+        return Ok(thread);
+    }
     let found = conn.get_thread(tenant, caller.visibility(), id).await?;
     let mut thread = found.ok_or(Error::NotFound("thread"))?;
     thread.messages = newest(&mut conn, tenant, thread.id).await?;
@@ -247,6 +257,7 @@ fn sort(messages: &mut [Message], ids: &[Uuid]) {
     messages.sort_by_key(|message| places.get(&message.id).copied());
 }
 
+/// What the order of a thread needs to know of a message.
 fn node(message: &Message) -> Node {
     Node {
         id: message.id,

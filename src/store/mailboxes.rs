@@ -20,6 +20,7 @@ use crate::model::{
     mailbox::{
         Binding, ConnectionError, Mailbox, MailboxFilter, Security, ServerSettings, Service, SyncProgress,
     },
+    member::Member,
     message::address_key,
     page::{Page, PageRequest, Position},
     provider::Provider,
@@ -170,7 +171,11 @@ impl Row {
     }
 }
 
-fn read((row, member): Found) -> Result<Mailbox> {
+fn found((row, member): Found) -> Result<Mailbox> {
+    read(row, member.map(members::Row::read).transpose()?)
+}
+
+fn read(row: Row, created_by: Option<Member>) -> Result<Mailbox> {
     let error = row
         .error_code
         .as_ref()
@@ -192,7 +197,7 @@ fn read((row, member): Found) -> Result<Mailbox> {
         },
         halted: row.halted,
         message_count: row.message_count,
-        created_by: member.map(members::Row::read).transpose()?,
+        created_by,
         binding: row.binding(),
         capabilities: serde_json::from_str(&row.capabilities)
             .map_err(|_| unreadable("mailboxes.capabilities"))?,
@@ -249,7 +254,9 @@ impl Conn {
         seen: Visibility,
         id: Uuid,
     ) -> Result<Option<Mailbox>> {
-        on!(self, mailboxes::get(tenant, seen, id))?.map(read).transpose()
+        on!(self, mailboxes::get(tenant, seen, id))?
+            .map(found)
+            .transpose()
     }
 
     /// The same, its row locked until the transaction ends.
@@ -259,8 +266,24 @@ impl Conn {
         seen: Visibility,
         id: Uuid,
     ) -> Result<Option<Mailbox>> {
-        on!(self, mailboxes::lock(tenant, id))?;
-        self.get_mailbox(tenant, seen, id).await
+        // Boxed: the futures of the sync, which lock a mailbox deep inside, would grow by the row.
+        Box::pin(async move {
+            let Some(row) = on!(&mut *self, mailboxes::lock(tenant, id))? else {
+                return Ok(None);
+            };
+            let creator = row.created_by.map(Uuid::from);
+            if let Visibility::CreatedBy(member) = seen
+                && creator != Some(member)
+            {
+                return Ok(None);
+            }
+            let member = match creator {
+                None => None,
+                Some(member) => self.get_member(tenant, member).await?,
+            };
+            read(row, member).map(Some)
+        })
+        .await
     }
 
     /// The live mailbox with this address.
@@ -277,7 +300,7 @@ impl Conn {
         page: PageRequest,
     ) -> Result<Page<Mailbox>> {
         let rows = on!(self, mailboxes::list(tenant, seen, filter, page))?;
-        let rows = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let rows = rows.into_iter().map(found).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(rows, page.limit, |mailbox| Position {
             at: mailbox.created_at,
             id: mailbox.id,

@@ -22,6 +22,7 @@ mod placements;
 mod schema;
 mod search;
 mod sqlite;
+mod statement;
 mod sweep;
 mod tenants;
 mod threads;

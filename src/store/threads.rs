@@ -102,6 +102,32 @@ impl Conn {
         Ok(on!(self, threads::get(tenant, seen, id))?.map(Row::read))
     }
 
+    /// The same with its messages by `(sent_at, id)`, in one query; `None` also when it has more than `limit`, or was
+    /// merged into another.
+    pub async fn get_short_thread(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        id: Uuid,
+        limit: usize,
+    ) -> Result<Option<Thread>> {
+        let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let rows = on!(self, threads::get_with_messages(tenant, seen, id, most))?;
+        if rows.len() > limit {
+            return Ok(None);
+        }
+        let mut thread = None;
+        let mut messages = Vec::with_capacity(rows.len());
+        for (row, message) in rows {
+            let count = row.message_count;
+            thread.get_or_insert_with(|| row.read());
+            messages.push((message, count));
+        }
+        let Some(mut thread) = thread else { return Ok(None) };
+        thread.messages = self.with_attachments(tenant, messages).await?;
+        Ok(Some(thread))
+    }
+
     /// Threads by their ids, locked until the transaction ends.
     pub async fn lock_threads(&mut self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Thread>> {
         let mut found = Vec::new();

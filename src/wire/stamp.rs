@@ -7,6 +7,7 @@ use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
     types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// How a dialect writes times.
@@ -125,6 +126,12 @@ impl<F: Form> ParseFromParameter for Stamp<F> {
 impl<F: Form> ToJSON for Stamp<F> {
     fn to_json(&self) -> Option<Value> {
         Some(Value::String(F::write(self.at)))
+    }
+}
+
+impl<F: Form> Serialize for Stamp<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&F::write(self.at))
     }
 }
 

@@ -7,9 +7,9 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use super::{Answer, Body, Call, Failure, Tag, default_limit, page};
+use super::{Answer, Body, Call, Failure, Tag, WrittenAnswer, default_limit, page};
 use crate::{
-    api::answers::{Created, Gone},
+    api::answers::{Created, Gone, Written},
     model::{mailbox::MailboxFilter, page::Page},
     service::{
         mailboxes,
@@ -56,7 +56,7 @@ impl Mailboxes {
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
-    ) -> Answer<MailboxList> {
+    ) -> WrittenAnswer<MailboxList> {
         let filter = MailboxFilter {
             address: address.0,
             provider: provider.0.map(Into::into),
@@ -66,7 +66,7 @@ impl Mailboxes {
             include_retired: include_retired.0,
         };
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(
+        Ok(Written(
             mailboxes::list(&call.app, call.caller()?, filter, page)
                 .await?
                 .into(),
@@ -93,8 +93,8 @@ impl Mailboxes {
         call: Call,
         /// The mailbox's id.
         mailbox_id: Path<Uuid>,
-    ) -> Answer<Mailbox> {
-        Ok(Json(
+    ) -> WrittenAnswer<Mailbox> {
+        Ok(Written(
             mailboxes::get(&call.app, call.caller()?, mailbox_id.0)
                 .await?
                 .into(),
@@ -116,9 +116,9 @@ impl Mailboxes {
         /// The mailbox's id.
         mailbox_id: Path<Uuid>,
         body: Body<UpdateMailbox>,
-    ) -> Answer<Mailbox> {
+    ) -> WrittenAnswer<Mailbox> {
         let patch = body.0.into_model()?;
-        Ok(Json(
+        Ok(Written(
             mailboxes::update(&call.app, call.caller()?, mailbox_id.0, patch)
                 .await?
                 .into(),
@@ -158,8 +158,8 @@ impl Mailboxes {
         call: Call,
         /// The mailbox's id.
         mailbox_id: Path<Uuid>,
-    ) -> Answer<Mailbox> {
-        Ok(Json(
+    ) -> WrittenAnswer<Mailbox> {
+        Ok(Written(
             mailboxes::reconnect(&call.app, call.caller()?, mailbox_id.0)
                 .await?
                 .into(),

@@ -3,14 +3,13 @@
 use poem_openapi::{
     OpenApi,
     param::{Header, Path, Query},
-    payload::Json,
 };
 use uuid::Uuid;
 
-use super::{Answer, Body, Call, Failure, Tag, default_limit, page};
+use super::{Body, Call, Failure, Tag, WrittenAnswer, default_limit, page};
 use crate::{
     api::{
-        answers::Gone,
+        answers::{Gone, Written},
         content::{ContentResponse, Served},
     },
     model::message::MessageFilter,
@@ -70,7 +69,7 @@ impl Messages {
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
-    ) -> Answer<MessageList> {
+    ) -> WrittenAnswer<MessageList> {
         let filter = MessageFilter {
             mailbox_id: mailbox_id.0,
             folder_id: folder_id.0,
@@ -86,7 +85,7 @@ impl Messages {
             received_before: received_before.0.map(|time| time.at),
         };
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(
+        Ok(Written(
             messages::list(&call.app, call.caller()?, filter, page)
                 .await?
                 .into(),
@@ -102,8 +101,8 @@ impl Messages {
         call: Call,
         /// The message's id.
         message_id: Path<Uuid>,
-    ) -> Answer<Message> {
-        Ok(Json(
+    ) -> WrittenAnswer<Message> {
+        Ok(Written(
             messages::get(&call.app, call.caller()?, message_id.0)
                 .await?
                 .into(),
@@ -130,9 +129,9 @@ impl Messages {
         /// The message's id.
         message_id: Path<Uuid>,
         body: Body<UpdateMessage>,
-    ) -> Answer<Message> {
+    ) -> WrittenAnswer<Message> {
         let patch = body.0.into_model()?;
-        Ok(Json(
+        Ok(Written(
             write_back::update(&call.app, call.caller()?, message_id.0, patch)
                 .await?
                 .into(),

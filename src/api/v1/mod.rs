@@ -26,6 +26,8 @@ use crate::{
 
 /// What a handler of this dialect answers.
 type Answer<T> = answers::Answer<T, ProblemResponse>;
+/// The same, for what is large or asked for often.
+type WrittenAnswer<T> = answers::WrittenAnswer<T, ProblemResponse>;
 /// The errors of this dialect.
 type Failure = super::errors::Failure<ProblemResponse>;
 

@@ -3,12 +3,12 @@
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use uuid::Uuid;
 
-use super::{Answer, Call, Tag, default_limit, page};
+use super::{Call, Tag, WrittenAnswer, default_limit, page};
 use crate::{
+    api::answers::Written,
     service::threads,
     wire::v1::{page::ThreadList, thread::Thread},
 };
@@ -36,9 +36,9 @@ impl Threads {
         limit: Query<u16>,
         /// `next_cursor` of the page before.
         cursor: Query<Option<String>>,
-    ) -> Answer<ThreadList> {
+    ) -> WrittenAnswer<ThreadList> {
         let page = page(Some(limit.0), cursor.0.as_deref())?;
-        Ok(Json(
+        Ok(Written(
             threads::list(&call.app, call.caller()?, mailbox_id.0, page)
                 .await?
                 .into(),
@@ -56,8 +56,8 @@ impl Threads {
         call: Call,
         /// The thread's id.
         thread_id: Path<Uuid>,
-    ) -> Answer<Thread> {
-        Ok(Json(
+    ) -> WrittenAnswer<Thread> {
+        Ok(Written(
             threads::get(&call.app, call.caller()?, thread_id.0).await?.into(),
         ))
     }

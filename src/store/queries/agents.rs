@@ -31,7 +31,7 @@ pub(crate) async fn get(
     let query = agents::table
         .find((Id(tenant.0), Id(id)))
         .filter(agents::kind.eq(kind.as_str()));
-    Ok(query.select(Row::as_select()).first(conn).await.optional()?)
+    Ok(query.select(Row::as_select()).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn lock(

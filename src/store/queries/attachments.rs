@@ -44,7 +44,7 @@ pub(crate) async fn get(
             .select(mailboxes::id);
         query = query.filter(attachments::mailbox_id.eq_any(created));
     }
-    Ok(query.first(conn).await.optional()?)
+    Ok(query.get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn of_messages(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Row>> {

@@ -51,7 +51,7 @@ macro_rules! with_owner {
 pub(crate) async fn find(conn: &mut Connection, lookup: &str) -> Result<Option<Found>> {
     Ok(with_owner!()
         .filter(api_keys::lookup.eq(lookup))
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }
@@ -64,7 +64,7 @@ pub(crate) async fn get_credential(
     Ok(with_owner!()
         .filter(api_keys::tenant_id.eq(Id(tenant.0)))
         .filter(api_keys::id.eq(Id(id)))
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }
@@ -73,7 +73,7 @@ pub(crate) async fn get(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Re
     Ok(api_keys::table
         .find((Id(tenant.0), Id(id)))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }

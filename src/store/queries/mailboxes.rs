@@ -19,6 +19,7 @@ use crate::{
         mailboxes::{Changes, Found, LoginRow, Row},
         members,
         schema::{mailbox_credentials, mailbox_leases, mailboxes, members as members_table},
+        statement::Prepared,
         types::{At, Id},
     },
 };
@@ -82,17 +83,16 @@ pub(crate) async fn get(
 ) -> Result<Option<Found>> {
     Ok(visible!(tenant, seen)
         .filter(mailboxes::id.eq(Id(id)))
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }
 
-pub(crate) async fn lock(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<()> {
+pub(crate) async fn lock(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<Option<Row>> {
     let query = mailboxes::table
         .find((Id(tenant.0), Id(id)))
-        .select(mailboxes::id);
-    locked!(query).first::<Id>(conn).await.optional()?;
-    Ok(())
+        .select(Row::as_select());
+    Ok(locked!(query).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn find(conn: &mut Connection, tenant: TenantId, address_key: &str) -> Result<Option<Id>> {
@@ -101,7 +101,7 @@ pub(crate) async fn find(conn: &mut Connection, tenant: TenantId, address_key: &
         .filter(mailboxes::address_key.eq(address_key))
         .filter(mailboxes::retired_at.is_null())
         .select(mailboxes::id)
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }
@@ -151,8 +151,7 @@ pub(crate) async fn update(
     id: Uuid,
     changes: &Changes,
 ) -> Result<()> {
-    diesel::update(mailboxes::table.find((Id(tenant.0), Id(id))))
-        .set(changes)
+    Prepared(diesel::update(mailboxes::table.find((Id(tenant.0), Id(id)))).set(changes))
         .execute(conn)
         .await?;
     Ok(())
@@ -263,7 +262,7 @@ pub(crate) async fn get_login(
     Ok(mailbox_credentials::table
         .find((Id(tenant.0), Id(mailbox), service.as_str()))
         .select(LoginRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }

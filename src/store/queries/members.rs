@@ -36,7 +36,7 @@ pub(crate) async fn get(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Re
     Ok(members::table
         .find((Id(tenant.0), Id(id)))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }
@@ -46,7 +46,7 @@ pub(crate) async fn find(conn: &mut Connection, tenant: TenantId, email_key: &st
         .filter(members::tenant_id.eq(Id(tenant.0)))
         .filter(members::email_key.eq(email_key))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }

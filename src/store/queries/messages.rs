@@ -218,7 +218,7 @@ pub(crate) async fn get(
             Option::<BodyRow>::as_select(),
         ))
         .into_boxed::<Backend>();
-    Ok(visible!(query, tenant, seen).first(conn).await.optional()?)
+    Ok(visible!(query, tenant, seen).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn get_many(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Found>> {
@@ -418,5 +418,5 @@ pub(crate) async fn get_raw(
         .filter(messages::deleted_at.is_null())
         .select((messages::size, messages::sha256, message_raws::data.nullable()))
         .into_boxed::<Backend>();
-    Ok(visible!(query, tenant, seen).first(conn).await.optional()?)
+    Ok(visible!(query, tenant, seen).get_result(conn).await.optional()?)
 }

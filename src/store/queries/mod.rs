@@ -39,9 +39,10 @@ macro_rules! paged {
                     .and($at.lt(At(after.at)).or($id.lt(Id(after.id)))),
             );
         }
-        query
-            .order(($at.desc(), $id.desc()))
-            .limit(i64::from($page.limit) + 1)
+        $crate::store::statement::Limited::new(
+            query.order(($at.desc(), $id.desc())),
+            i64::from($page.limit) + 1,
+        )
     }};
 }
 use paged;

@@ -21,7 +21,7 @@ pub(crate) async fn get(conn: &mut Connection, tenant: TenantId) -> Result<Optio
     Ok(tenants::table
         .find(Id(tenant.0))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }
@@ -30,7 +30,7 @@ pub(crate) async fn get_data_key(conn: &mut Connection, tenant: TenantId) -> Res
     Ok(tenants::table
         .find(Id(tenant.0))
         .select(tenants::data_key)
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }

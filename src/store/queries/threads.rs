@@ -8,7 +8,9 @@ use super::{Backend, Connection, paged};
 use crate::{
     model::{Result, caller::Visibility, id::TenantId, message::Thread, page::PageRequest},
     store::{
+        messages::Row as MessageRow,
         schema::{mailboxes, messages, thread_refs, threads},
+        statement::{Limited, Prepared},
         threads::{RefRow, Row},
         types::{At, Id},
     },
@@ -52,14 +54,51 @@ pub(crate) async fn get(
     let merged = threads::table
         .find((Id(tenant.0), Id(id)))
         .select(threads::merged_into);
-    let Some(merged_into) = merged.first::<Option<Id>>(conn).await.optional()? else {
+    let Some(merged_into) = merged.get_result::<Option<Id>>(conn).await.optional()? else {
         return Ok(None);
     };
     let id = merged_into.map_or(id, Uuid::from);
     let query = visible!(tenant, seen)
         .filter(threads::id.eq(Id(id)))
         .filter(threads::message_count.gt(0));
-    Ok(query.first(conn).await.optional()?)
+    Ok(query.get_result(conn).await.optional()?)
+}
+
+/// A thread with the messages that lie in it, by time: a row for each message.
+pub(crate) async fn get_with_messages(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    id: Uuid,
+    limit: i64,
+) -> Result<Vec<(Row, MessageRow)>> {
+    let query = messages::table
+        .inner_join(
+            threads::table.on(threads::tenant_id
+                .eq(messages::tenant_id)
+                .and(threads::id.eq(messages::thread_id))),
+        )
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::thread_id.eq(Id(id)))
+        .filter(messages::deleted_at.is_null())
+        .select((Row::as_select(), MessageRow::as_select()))
+        .into_boxed::<Backend>();
+    let query = match seen {
+        Visibility::All => query,
+        Visibility::CreatedBy(member) => query.filter(
+            messages::mailbox_id.eq_any(
+                mailboxes::table
+                    .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
+                    .filter(mailboxes::created_by.eq(Some(Id(member))))
+                    .select(mailboxes::id),
+            ),
+        ),
+    };
+    Ok(
+        Limited::new(query.order((messages::sent_at, messages::id)), limit)
+            .load(conn)
+            .await?,
+    )
 }
 
 pub(crate) async fn lock(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Row>> {
@@ -85,9 +124,11 @@ pub(crate) async fn list(
     if let Some(mailbox) = mailbox {
         query = query.filter(threads::mailbox_id.eq(Id(mailbox)));
     }
-    Ok(paged!(query, threads::last_message_at, threads::id, page)
-        .load(conn)
-        .await?)
+    Ok(
+        Prepared(paged!(query, threads::last_message_at, threads::id, page))
+            .load(conn)
+            .await?,
+    )
 }
 
 /// A message's thread, time and id, and its participants as they are stored.

@@ -1,6 +1,6 @@
 //! The literal JSON of the unified answers.
 
-use poem_openapi::types::ToJSON;
+use poem_openapi::types::{Example, ToJSON};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -37,6 +37,24 @@ fn member() -> Value {
         "created_at": "2025-06-25T15:12:40.125Z",
         "updated_at": "2025-06-25T15:13:40.125Z",
     })
+}
+
+/// What serde writes at once is byte for byte what the documented form would be.
+fn written_alike(answer: &(impl ToJSON + serde::Serialize)) {
+    let at_once = serde_json::to_string(answer).unwrap();
+    assert_eq!(at_once, serde_json::to_string(&answer.to_json()).unwrap());
+}
+
+#[test]
+fn both_ways_of_writing_give_the_same_bytes() {
+    written_alike(&v1::mailbox::Mailbox::from(sample::mailbox()));
+    written_alike(&v1::mailbox::Mailbox::example());
+    written_alike(&v1::message::Message::from(sample::message(1)));
+    written_alike(&v1::message::Message::example());
+    written_alike(&v1::thread::Thread::example());
+    written_alike(&v1::page::MailboxList::example());
+    written_alike(&v1::page::MessageList::example());
+    written_alike(&v1::page::ThreadList::example());
 }
 
 #[test]

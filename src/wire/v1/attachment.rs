@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use poem_openapi::{Object, types::Example};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Time, example};
 use crate::model;
 
 /// An attachment of a message; its bytes are at `/v1/attachments/{attachment_id}/content`.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 #[oai(example)]
 pub struct Attachment {
     /// The attachment's id.

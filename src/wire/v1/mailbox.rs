@@ -4,6 +4,7 @@ use poem_openapi::{
     Enum, Object,
     types::{Example, MaybeUndefined},
 };
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
@@ -21,7 +22,8 @@ use crate::model::{
 };
 
 /// Whose mailbox it is: `imap` is any IMAP server. More values may be added to answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case", remote = "model::provider::Provider")]
 pub enum Provider {
     /// Any IMAP server.
@@ -36,7 +38,8 @@ pub enum Provider {
 /// `connected`: up to date. `authentication_error`: the server refused the credentials. `connect_error`: it could not be
 /// reached, or broke off. `unset`: no usable credentials yet. `disconnected`: disabled or deleted. More values may be
 /// added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[oai(
     rename = "MailboxState",
     rename_all = "snake_case",
@@ -64,7 +67,8 @@ pub enum State {
 /// The coarse answer derived from the state. `pending`: not connected yet. `active`: connected. `paused`: disabled.
 /// `error`: the server could not be reached. `needs_reauth`: the credentials were refused. `retired`: deleted. More
 /// values may be added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[oai(
     rename = "MailboxStatus",
     rename_all = "snake_case",
@@ -86,7 +90,7 @@ pub enum Status {
 }
 
 /// Why the connection does not work.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 pub struct MailboxError {
     /// A stable word. More may be added.
     pub code: String,
@@ -108,7 +112,7 @@ impl From<model::mailbox::ConnectionError> for MailboxError {
 }
 
 /// How far the first sync has come.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 pub struct SyncProgress {
     /// The folder that is being read.
     pub folder: String,
@@ -126,7 +130,7 @@ impl From<model::mailbox::SyncProgress> for SyncProgress {
 }
 
 /// One connected address.
-#[derive(Debug, Clone, PartialEq, Object)]
+#[derive(Debug, Clone, PartialEq, Object, Serialize)]
 #[oai(example)]
 pub struct Mailbox {
     /// The mailbox's id.

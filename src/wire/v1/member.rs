@@ -1,6 +1,7 @@
 //! Members: the people of a tenant.
 
 use poem_openapi::{Enum, Object, types::Example};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Time, check::Faults};
@@ -11,7 +12,8 @@ use crate::model::{
 
 /// What a member may see and change. `owner`: every mailbox, and the tenant itself. `senior`: every mailbox.
 /// `employee`: the mailboxes that they created. More values may be added to answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[oai(
     rename = "MemberRole",
     rename_all = "snake_case",
@@ -27,7 +29,7 @@ pub enum Role {
 }
 
 /// A person in a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 #[oai(example)]
 pub struct Member {
     /// The member's id.

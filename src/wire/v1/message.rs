@@ -1,6 +1,7 @@
 //! Messages: whole, and as lists show them.
 
 use poem_openapi::{Object, types::Example};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Time, attachment::Attachment, check::Faults, example};
@@ -10,7 +11,7 @@ use crate::model::{
 };
 
 /// A name and an address.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 pub struct Address {
     /// The display name.
     #[oai(nullable)]
@@ -31,14 +32,14 @@ impl From<model::message::Address> for Address {
 macro_rules! messages {
     ($($(#[$field_doc:meta])* $field:ident: $type:ty,)*) => {
         /// A message without text and HTML, as lists show it.
-        #[derive(Debug, Clone, PartialEq, Eq, Object)]
+        #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
         #[oai(example)]
         pub struct MessageSummary {
             $($(#[$field_doc])* pub $field: $type,)*
         }
 
         /// A message.
-        #[derive(Debug, Clone, PartialEq, Eq, Object)]
+        #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
         #[oai(example)]
         pub struct Message {
             $($(#[$field_doc])* pub $field: $type,)*

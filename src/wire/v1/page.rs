@@ -1,6 +1,7 @@
 //! Lists: one page of rows, and the cursor of the next.
 
 use poem_openapi::{Object, types::Example};
+use serde::Serialize;
 
 use super::{
     agent::{Agent, AgentRevision, Team, TeamRevision},
@@ -64,12 +65,15 @@ lists! {
     /// A page of a team's revisions, newest first.
     TeamRevisionList of TeamRevision from model::agent::Revision,
     /// A page of mailboxes, newest first.
+    #[derive(Serialize)]
     MailboxList of Mailbox from model::mailbox::Mailbox,
     /// The folders of a mailbox.
     FolderList of Folder from model::folder::Folder,
     /// A page of messages without text and HTML, newest first.
+    #[derive(Serialize)]
     MessageList of MessageSummary from model::message::Message,
     /// A page of threads without their messages, newest first.
+    #[derive(Serialize)]
     ThreadList of ThreadSummary from model::message::Thread,
 }
 

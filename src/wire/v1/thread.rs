@@ -1,6 +1,7 @@
 //! Threads: whole, and as lists show them.
 
 use poem_openapi::{Object, types::Example};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 use crate::model;
 
 /// A thread without its messages, as lists show it.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 #[oai(example)]
 pub struct ThreadSummary {
     /// The thread's id.
@@ -29,7 +30,7 @@ pub struct ThreadSummary {
 }
 
 /// A thread: the messages of one mailbox that answer one another.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 #[oai(example)]
 pub struct Thread {
     /// The thread's id.

@@ -175,6 +175,11 @@ async fn rows(tx: &mut Conn, filled: Filled, seen: Visibility) -> Done {
             .is_some()
     );
     assert!(tx.get_thread(tenant, seen, filled.thread).await?.is_some());
+    assert!(
+        tx.get_short_thread(tenant, seen, filled.thread, 9)
+            .await?
+            .is_some()
+    );
     tx.get_messages(tenant, &[filled.message], true).await?;
     tx.attachments_of(tenant, &[filled.message]).await?;
     tx.thread_nodes(tenant, filled.thread, (at(0), at(9)), 10).await?;

@@ -1,0 +1,79 @@
+//! Changing: PATCH of one mailbox, against one bare transaction with the same write.
+
+use std::time::Duration;
+
+use diesel_async::AsyncConnectionCore;
+use postroom::{model::id::TenantId, store::Conn};
+
+use crate::support::{
+    floor::{Bare, Floor},
+    gateway::{Backend, Gateway},
+    load::Ask,
+    rounds::by_turns,
+    rows,
+    table::{Table, Wanted},
+};
+
+const CONNECTIONS: [usize; 2] = [1, 16];
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(500);
+
+/// Another value at each run, as the requests below give one.
+const UPDATE: &str = "UPDATE mailboxes SET name = CASE name WHEN 'one' THEN 'two' ELSE 'one' END, provider = provider, \
+    enabled = enabled, has_credentials = has_credentials, phase = phase, connected_before = connected_before, \
+    halted = halted, agent_id = agent_id, agent_revision_id = agent_revision_id, team_id = team_id, \
+    team_revision_id = team_revision_id, default_signature_html = default_signature_html, \
+    capabilities = capabilities, external_account_id = external_account_id, error_code = error_code, \
+    error_message = error_message, error_since = error_since, updated_at = last_synced_at \
+    WHERE tenant_id = ? AND id = ?";
+
+pub(crate) async fn run(table: &mut Table) {
+    for (backend, name) in [(Backend::Sqlite, "SQLite"), (Backend::Postgres, "PostgreSQL")] {
+        let gateway = Gateway::start(backend).await;
+        let tenant = gateway.tenant("Update").await;
+        let owner = rows::mailbox(&gateway.app, TenantId(tenant.id), "ann@hotel.test").await;
+        let path = format!("/v1/mailboxes/{}", owner.mailbox);
+        let patch = |name: &str| {
+            let body = format!(r#"{{"name":"{name}"}}"#);
+            Ask::new(&gateway.url, "PATCH", &tenant.key, &path, &body)
+        };
+        let ours = patch("one").then(&patch("two"));
+        let bare = Bare {
+            sql: UPDATE,
+            ids: vec![tenant.id, owner.mailbox],
+        };
+        let app = gateway.app.clone();
+        let floor = Floor::serve(ours.body().await, move || {
+            let (app, bare) = (app.clone(), bare.clone());
+            async move { write(&app.store, bare).await }
+        })
+        .await;
+        let floors = Ask::get(&floor.url, &tenant.key, "/");
+        for connections in CONNECTIONS {
+            let (measured, floor) = by_turns(
+                ROUNDS,
+                async || ours.rate(connections, ROUND).await,
+                async || floors.rate(connections, ROUND).await,
+            )
+            .await;
+            let what = format!("PATCH mailbox, {connections} connections, {name}");
+            table.ratio(what, "/s", measured, floor, Wanted::AtLeast(0.8));
+        }
+        gateway.stop().await;
+    }
+}
+
+/// One transaction with one statement, on a connection of the pool that writes are made with.
+async fn write(store: &postroom::store::Store, bare: Bare) {
+    let written = store.transaction(|tx| {
+        Box::pin(async move {
+            let count = match tx {
+                Conn::Pg(conn) => conn.execute_returning_count(bare).await,
+                Conn::Sqlite(conn) => conn.execute_returning_count(bare).await,
+            };
+            assert_eq!(count.unwrap(), 1);
+            Ok(())
+        })
+    });
+    written.await.unwrap();
+}
