@@ -12,7 +12,6 @@ use crate::{
 mod on {
     use super::both;
     both!(
-        a_change_counts_from_the_next_request_on,
         a_key_is_taken_in_either_header_until_it_ends,
         a_token_may_no_more_than_its_key_and_ends_with_it,
         every_operation_asks_for_its_scope,
@@ -81,7 +80,7 @@ const SCOPES: [(&str, &str); 56] = [
 ];
 
 /// Who `/v1/whoami` says that a request with these headers is.
-async fn whoami(gateway: &Gateway, headers: &[(&str, &str)]) -> (u16, Value) {
+pub(crate) async fn whoami(gateway: &Gateway, headers: &[(&str, &str)]) -> (u16, Value) {
     let mut request = gateway.request("GET", "", "/v1/whoami");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -195,67 +194,6 @@ async fn a_secret_is_shown_once(gateway: &Gateway, key: &str) {
         (status, &json["errors"][0]["pointer"]),
         (422, &json!("/expires_at"))
     );
-}
-
-/// Keys are kept in memory: each change is made to one that was used a moment ago, and tried at once.
-async fn a_change_counts_from_the_next_request_on(backend: Backend) {
-    let gateway = Gateway::start(backend).await;
-    let tenant = gateway.tenant("Acme").await;
-    let (admin, owner) = (gateway.admin_key(), tenant.key.as_str());
-    for round in 0..5 {
-        let person = json!({"first_name": "Ann", "last_name": "Miller", "email": format!("ann{round}@acme.test"),
-            "role": "senior"});
-        let member = id(&gateway.make(owner, "/v1/members", person).await["id"]);
-        let body = json!({"name": "Ann", "scopes": ["members:write"], "member_id": member});
-        let made = gateway.make(owner, "/v1/api-keys", body).await;
-        let key = made["key"].as_str().unwrap();
-        let role = async || {
-            let (status, json) = whoami(&gateway, &[("x-api-key", key)]).await;
-            (
-                status,
-                json["member"]["role"].as_str().unwrap_or_default().to_owned(),
-            )
-        };
-        let path = format!("/v1/members/{member}");
-        for wanted in ["employee", "senior", "employee", "senior"] {
-            gateway.change(owner, &path, json!({"role": wanted})).await;
-            assert_eq!(role().await, (200, wanted.to_owned()));
-        }
-        let whole = format!("/v1/tenants/{}", tenant.id);
-        for (list, status) in [(json!(["203.0.113.0/24"]), 403), (json!([]), 200)] {
-            gateway
-                .change(&admin, &whole, json!({"ip_whitelist": list}))
-                .await;
-            assert_eq!(role().await.0, status);
-        }
-        let token = gateway.make(key, "/v1/tokens", json!({})).await;
-        let token = format!(
-            "Bearer {}",
-            token["access_token"]
-                .as_str()
-                .or(token["token"].as_str())
-                .unwrap()
-        );
-        let by_token = [("authorization", token.as_str())];
-        assert_eq!(whoami(&gateway, &by_token).await.0, 200);
-        let end = if round % 2 == 0 {
-            path
-        } else {
-            format!("/v1/api-keys/{}", id(&made["id"]))
-        };
-        assert_eq!(gateway.call("DELETE", owner, &end, None).await.0, 204);
-        assert_eq!(role().await.0, 401, "by its key");
-        assert_eq!(whoami(&gateway, &by_token).await.0, 401, "by its token");
-    }
-    assert_eq!(whoami(&gateway, &[("x-api-key", owner)]).await.0, 200);
-    let whole = format!("/v1/tenants/{}", tenant.id);
-    assert_eq!(gateway.call("DELETE", &admin, &whole, None).await.0, 204);
-    assert_eq!(
-        whoami(&gateway, &[("x-api-key", owner)]).await.0,
-        401,
-        "the tenant is gone"
-    );
-    gateway.stop().await;
 }
 
 async fn a_token_may_no_more_than_its_key_and_ends_with_it(backend: Backend) {

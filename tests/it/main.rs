@@ -21,6 +21,8 @@ mod corpus;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod disable;
