@@ -105,19 +105,20 @@ pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<Thread> {
     caller.require(Scope::MessagesRead)?;
     let tenant = caller.tenant_id;
     let mut conn = app.store.read().await?;
-    // Nearly every thread is short, and then this is the only query.
-    if let Some(mut thread) = conn
-        .get_short_thread(tenant, caller.visibility(), id, MAX_MESSAGES)
-        .await?
-    {
-        let nodes: Vec<Node> = thread.messages.iter().map(node).collect();
-        sort(&mut thread.messages, &in_order(&nodes));
-        thread.participants = participants(&thread.messages);
-        return Ok(thread);
-    }
-    let found = conn.get_thread(tenant, caller.visibility(), id).await?;
-    let mut thread = found.ok_or(Error::NotFound("thread"))?;
-    thread.messages = newest(&mut conn, tenant, thread.id).await?;
+    let seen = caller.visibility();
+    // One more tells whether any are left out.
+    let limit = i64::try_from(MAX_MESSAGES).unwrap_or(i64::MAX).saturating_add(1);
+    let found = conn.get_thread_with_newest(tenant, seen, id, limit).await?;
+    let mut thread = if let Some(found) = found {
+        found
+    } else {
+        // The id of one that was joined with another.
+        let found = conn.get_thread(tenant, seen, id).await?;
+        let mut other = found.ok_or(Error::NotFound("thread"))?;
+        other.messages = conn.newest_of_thread(tenant, other.id, limit).await?;
+        other
+    };
+    thread.messages = in_their_order(&mut conn, tenant, thread.id, thread.messages).await?;
     thread.participants = participants(&thread.messages);
     Ok(thread)
 }
@@ -179,10 +180,14 @@ impl ViewPages {
     }
 }
 
-/// The newest messages of a thread in their order, by one query unless the first of them shares its time with others.
-async fn newest(conn: &mut Conn, tenant: TenantId, thread: Uuid) -> Result<Vec<Message>> {
-    let limit = i64::try_from(MAX_MESSAGES).unwrap_or(i64::MAX);
-    let mut messages = conn.newest_of_thread(tenant, thread, limit + 1).await?;
+/// The newest messages of a thread, which come newest first, in their order; without a query unless the first of them
+/// shares its time with one that is left out.
+async fn in_their_order(
+    conn: &mut Conn,
+    tenant: TenantId,
+    thread: Uuid,
+    mut messages: Vec<Message>,
+) -> Result<Vec<Message>> {
     if let [.., shown, left_out] = messages.as_slice()
         && messages.len() > MAX_MESSAGES
         && shown.sent_at == left_out.sent_at
@@ -193,6 +198,7 @@ async fn newest(conn: &mut Conn, tenant: TenantId, thread: Uuid) -> Result<Vec<M
         let same = conn
             .thread_nodes(tenant, thread, (shown.sent_at, shown.sent_at), MAX_NODES)
             .await?;
+        let limit = i64::try_from(MAX_MESSAGES).unwrap_or(i64::MAX);
         let count = older + i64::try_from(same.len()).unwrap_or_default() + since;
         return part(conn, tenant, thread, (count - limit).max(0)..count, false).await;
     }

@@ -102,20 +102,16 @@ impl Conn {
         Ok(on!(self, threads::get(tenant, seen, id))?.map(Row::read))
     }
 
-    /// The same with its messages by `(sent_at, id)`, in one query; `None` also when it has more than `limit`, or was
+    /// The same with its newest messages, newest first and without their bodies, in one query; `None` also when it was
     /// merged into another.
-    pub async fn get_short_thread(
+    pub async fn get_thread_with_newest(
         &mut self,
         tenant: TenantId,
         seen: Visibility,
         id: Uuid,
-        limit: usize,
+        limit: i64,
     ) -> Result<Option<Thread>> {
-        let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let rows = on!(self, threads::get_with_messages(tenant, seen, id, most))?;
-        if rows.len() > limit {
-            return Ok(None);
-        }
+        let rows = on!(self, threads::get_with_newest(tenant, seen, id, limit))?;
         let mut thread = None;
         let mut messages = Vec::with_capacity(rows.len());
         for (row, message) in rows {

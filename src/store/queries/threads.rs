@@ -64,8 +64,8 @@ pub(crate) async fn get(
     Ok(query.get_result(conn).await.optional()?)
 }
 
-/// A thread with the messages that lie in it, by time: a row for each message.
-pub(crate) async fn get_with_messages(
+/// A thread with its newest messages, newest first: a row for each message.
+pub(crate) async fn get_with_newest(
     conn: &mut Connection,
     tenant: TenantId,
     seen: Visibility,
@@ -94,11 +94,12 @@ pub(crate) async fn get_with_messages(
             ),
         ),
     };
-    Ok(
-        Limited::new(query.order((messages::sent_at, messages::id)), limit)
-            .load(conn)
-            .await?,
+    Ok(Limited::new(
+        query.order((messages::sent_at.desc(), messages::id.desc())),
+        limit,
     )
+    .load(conn)
+    .await?)
 }
 
 pub(crate) async fn lock(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Row>> {

@@ -176,7 +176,7 @@ async fn rows(tx: &mut Conn, filled: Filled, seen: Visibility) -> Done {
     );
     assert!(tx.get_thread(tenant, seen, filled.thread).await?.is_some());
     assert!(
-        tx.get_short_thread(tenant, seen, filled.thread, 9)
+        tx.get_thread_with_newest(tenant, seen, filled.thread, 9)
             .await?
             .is_some()
     );
