@@ -168,3 +168,16 @@ pub struct FlagUpdate {
     /// The folders that its labels stand for, sorted; `None` where labels say nothing.
     pub label_folders: Option<Vec<Uuid>>,
 }
+
+/// A message that could not be stored and was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aside {
+    /// Its folder.
+    pub folder_id: Uuid,
+    /// The generation of the folder's UIDs.
+    pub uid_validity: i64,
+    /// Its UID.
+    pub uid: i64,
+    /// When it was last tried; `None` makes it due at once.
+    pub tried_at: Option<DateTime<Utc>>,
+}

@@ -21,7 +21,11 @@ use super::{
 };
 use crate::{
     config::{BlobUrl, Config, DatabaseUrl, StorageConfig},
-    mail::{egress::Guard, imap::Dialer, tls},
+    mail::{
+        egress::Guard,
+        imap::{Dialer, Timeouts},
+        tls,
+    },
     model::{Error, Result, clock::Clock, key::KeyText},
     store::{Blobs, Database, PostgresUrl, Store},
 };
@@ -38,6 +42,11 @@ pub struct Opened {
 
 /// Opens the database, brings its schema up to date, and puts the parts together.
 pub async fn open(config: Config, clock: Clock) -> Result<Opened> {
+    open_with(config, clock, Timeouts::default()).await
+}
+
+/// The same with other deadlines for mail servers: those of a test that cannot wait for minutes.
+pub async fn open_with(config: Config, clock: Clock, timeouts: Timeouts) -> Result<Opened> {
     let storage = &config.storage;
     private_folder(&storage.data_dir).map_err(|error| start_error("the data dir cannot be made", &error))?;
     let lock = match &storage.database {
@@ -60,7 +69,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Opened> {
         tokens: Tokens::new(&vault, &config.http.public_url)?,
         links: Links::new(&vault, &config.http.public_url)?,
         vault,
-        dialer: Dialer::new(guard, tls),
+        dialer: Dialer::new(guard, tls).with_timeouts(timeouts),
         signals: Signals::default(),
         writers: Writers::default(),
         admin_key: admin_key.clone(),

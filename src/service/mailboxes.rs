@@ -254,6 +254,10 @@ pub async fn reconnect(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> 
                 mailbox.updated_at = now;
                 tx.update_mailbox(tenant, &mailbox).await?;
                 tx.revoke_lease(tenant, id).await?;
+                // Whoever asks for this may have mended what kept messages from being stored.
+                let folders = tx.list_folders(tenant, id).await?;
+                let ids: Vec<Uuid> = folders.into_iter().map(|folder| folder.id).collect();
+                tx.hasten_aside(tenant, &ids).await?;
                 Ok(mailbox)
             })
         })

@@ -1,6 +1,5 @@
 //! Folders of a mailbox, with the cursors of their sync.
 
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -142,20 +141,5 @@ impl Conn {
     /// Erases a folder with its placements, which must be settled before.
     pub async fn delete_folder(&mut self, tenant: TenantId, id: Uuid) -> Result<()> {
         on!(self, folders::delete(tenant, id))
-    }
-
-    /// Sets a message aside that could not be stored.
-    pub async fn quarantine(
-        &mut self,
-        tenant: TenantId,
-        folder: &Folder,
-        uid: i64,
-        reason: &str,
-        now: DateTime<Utc>,
-    ) -> Result<()> {
-        on!(
-            self,
-            folders::quarantine(tenant, folder.id, folder.cursor.uid_validity, uid, reason, now)
-        )
     }
 }

@@ -19,6 +19,7 @@ mod messages;
 mod moves;
 mod pg;
 mod placements;
+mod quarantine;
 mod schema;
 mod search;
 mod sqlite;

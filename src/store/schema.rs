@@ -245,6 +245,7 @@ tables! {
         uid -> BigInt,
         reason -> Text,
         created_at -> Instant,
+        tried_at -> Nullable<Instant>,
     }
 
     search_queue (tenant_id, message_id) {

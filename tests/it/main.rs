@@ -47,6 +47,8 @@ mod generations;
 #[cfg(test)]
 mod gmail;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod limits;

@@ -41,6 +41,8 @@ pub(crate) enum Meddling {
     Stall,
     /// It is passed on, and nothing is heard on this connection from then on.
     Mute,
+    /// It is answered with this and a tagged OK.
+    Answer(&'static str),
 }
 
 type Rule = Box<dyn Fn(&str) -> Option<Meddling> + Send>;
@@ -105,6 +107,10 @@ impl Meddler {
                                 Meddling::Refuse => {
                                     let tag = line.split(' ').next().unwrap();
                                     to_client.write_all(format!("{tag} NO not for you\r\n").as_bytes()).await
+                                }
+                                Meddling::Answer(data) => {
+                                    let tag = line.split(' ').next().unwrap();
+                                    to_client.write_all(format!("{data}\r\n{tag} OK done\r\n").as_bytes()).await
                                 }
                                 Meddling::Stall => Ok(()),
                                 Meddling::Mute => to_server.write_all(format!("{line}\r\n").as_bytes()).await,
@@ -171,7 +177,7 @@ pub(crate) fn fetched(line: &str) -> Option<UidSet> {
     UidSet::parse(words.next()?.as_bytes()).filter(|_| is_fetch)
 }
 
-const fn login(port: u16) -> Login<'static> {
+pub(crate) const fn login(port: u16) -> Login<'static> {
     Login {
         address: ADDRESS,
         host: "127.0.0.1",

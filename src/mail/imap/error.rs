@@ -134,6 +134,9 @@ pub enum ProtocolError {
     /// A message came without its UID.
     #[error("the server sent a message without its UID")]
     MissingUid,
+    /// A message's bytes do not have the length that was announced.
+    #[error("the server sent a message of another length than it announced")]
+    BrokenRow,
     /// The answer holds more than the client keeps.
     #[error("the answer to {0} is larger than what is kept; ask for less at a time")]
     AnswerTooLarge(&'static str),

@@ -224,9 +224,18 @@ impl Session {
 /// True for a row of a message that was asked for; false for a hint about another one.
 ///
 /// # Errors
-/// A row that can only be an answer and does not say whose: leaving it out would make a message look absent.
+/// A row that can only be an answer and does not say whose: leaving it out would make a message look absent. A row with
+/// bytes that does not end where it should: the bytes are more or fewer than were announced.
 fn is_answer(raw: &RawRow, wanted: &UidSet) -> Result<bool, Error> {
-    let RawRow { row, body, header } = raw;
+    let RawRow {
+        row,
+        body,
+        header,
+        whole,
+    } = raw;
+    if !whole && (body.is_some() || header.is_some()) {
+        return Err(ProtocolError::BrokenRow.into());
+    }
     let asked = body.is_some() || header.is_some() || row.size.is_some() || row.internal_date.is_some();
     if row.uid == 0 && asked {
         return Err(ProtocolError::MissingUid.into());
@@ -240,6 +249,7 @@ fn placed(raw: RawRow, spooler: &mut Spooler) -> (FetchRow, Option<Part>) {
         mut row,
         body,
         header,
+        ..
     } = raw;
     row.header = match header {
         Some(Part::Streamed(place)) => spooler.take_header(place),

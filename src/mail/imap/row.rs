@@ -120,6 +120,8 @@ pub(super) struct RawRow {
     pub(super) body: Option<Part>,
     /// `BODY[HEADER…]`
     pub(super) header: Option<Part>,
+    /// It ended where its list ended.
+    pub(super) whole: bool,
 }
 
 /// Reads what follows `* n FETCH`.
@@ -132,6 +134,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Option<RawRow> {
         let value = cursor.value()?;
         item(&mut raw, &name, &value);
     }
+    raw.whole = cursor.rest().trim_ascii() == b")";
     Some(raw)
 }
 

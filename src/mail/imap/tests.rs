@@ -3,6 +3,7 @@
 mod commands;
 mod connecting;
 mod fetching;
+mod hostile;
 mod idling;
 mod logging_in;
 mod server;

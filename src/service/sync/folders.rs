@@ -103,6 +103,12 @@ pub async fn save_folders(
     .await
 }
 
+/// The folders that are stored.
+pub async fn known_folders(app: &App, fence: Fence) -> Fenced<Vec<Folder>> {
+    let mut conn = app.store.read().await?;
+    Ok(conn.list_folders(fence.tenant, fence.mailbox).await?)
+}
+
 /// Stores a folder's cursor; answers the folder with its present count.
 pub async fn save_folder(app: &App, fence: Fence, folder: Folder) -> Fenced<Folder> {
     fenced(app, fence, move |tx, _| {

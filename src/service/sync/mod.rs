@@ -5,6 +5,7 @@
 //! to a mail server may be opened here.
 
 mod arrivals;
+mod aside;
 mod folders;
 mod labels;
 mod presence;
@@ -16,7 +17,8 @@ use uuid::Uuid;
 
 pub use self::{
     arrivals::{Arrival, Raw, store_arrivals},
-    folders::{Listed, begin_generation, count, save_folder, save_folders},
+    aside::{list_aside, release_aside, set_aside, try_aside},
+    folders::{Listed, begin_generation, count, known_folders, save_folder, save_folders},
     labels::{adopt_label_folders, finish_label_folders},
     presence::{Place, apply_expunges, apply_flags, drop_stale, end_moves, place_matched},
 };
@@ -251,15 +253,3 @@ pub async fn match_generation(
 
 /// What a server tells of a message without sending it: Message-ID, RFC822.SIZE and INTERNALDATE.
 pub type Traits = (String, i64, DateTime<Utc>);
-
-/// Sets a message aside that could not be stored, together with the folder's cursor, so that it blocks nothing.
-pub async fn set_aside(app: &App, fence: Fence, folder: Folder, uid: i64, reason: String) -> Fenced<()> {
-    let now = app.clock.now();
-    fenced(app, fence, move |tx, _| {
-        Box::pin(async move {
-            tx.quarantine(fence.tenant, &folder, uid, &reason, now).await?;
-            tx.update_folder(fence.tenant, &folder, 0).await.map(drop)
-        })
-    })
-    .await
-}

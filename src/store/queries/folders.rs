@@ -1,6 +1,5 @@
 //! SQL for folders.
 
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -10,8 +9,8 @@ use crate::{
     model::{Result, id::TenantId},
     store::{
         folders::{MAX_FOLDERS, Row},
-        schema::{folders, quarantine},
-        types::{At, Id},
+        schema::folders,
+        types::Id,
     },
 };
 
@@ -71,30 +70,6 @@ pub(crate) async fn add_count(conn: &mut Connection, tenant: TenantId, id: Uuid,
 
 pub(crate) async fn delete(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<()> {
     diesel::delete(folders::table.find((Id(tenant.0), Id(id))))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-pub(crate) async fn quarantine(
-    conn: &mut Connection,
-    tenant: TenantId,
-    folder: Uuid,
-    uid_validity: i64,
-    uid: i64,
-    reason: &str,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    diesel::insert_into(quarantine::table)
-        .values((
-            quarantine::tenant_id.eq(Id(tenant.0)),
-            quarantine::folder_id.eq(Id(folder)),
-            quarantine::uid_validity.eq(uid_validity),
-            quarantine::uid.eq(uid),
-            quarantine::reason.eq(reason.to_owned()),
-            quarantine::created_at.eq(At(now)),
-        ))
-        .on_conflict_do_nothing()
         .execute(conn)
         .await?;
     Ok(())

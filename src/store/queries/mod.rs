@@ -13,6 +13,7 @@ pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod moves;
 pub(crate) mod placements;
+pub(crate) mod quarantine;
 pub(crate) mod search;
 pub(crate) mod sweep;
 pub(crate) mod tenants;

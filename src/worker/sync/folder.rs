@@ -8,20 +8,25 @@ use std::collections::HashMap;
 use super::{live::Connection, stop::Stop};
 use crate::{
     mail::imap::{self, FetchRow, ProtocolError, Qresync, Selected, UidSet},
-    model::folder::{Cursor, FlagUpdate, Folder},
+    model::folder::{Cursor, FlagUpdate, Folder, FolderRole},
     service::sync::{self, Traits},
 };
 
 /// How many messages' metadata are asked for at once.
 const METADATA: u64 = 500;
-/// How many UIDs a window has in which expunges are looked for.
-const WINDOW: i64 = 5_000;
 /// Servers without mod-sequences are asked for the flags of this many of the newest UIDs.
 const PLAIN_FLAGS: i64 = 1_000;
 /// How many UIDs a window has in which flags are asked for: the answer is kept in memory.
 const FLAG_WINDOW: i64 = 20_000;
 /// A pass that removes more than this many messages, and more than half of the folder, is checked on a new connection.
 const BRAKE: usize = 20;
+
+/// What a pass has seen before it asks for flags.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    new: bool,
+    expunged: bool,
+}
 
 impl Connection<'_> {
     /// Passes over a folder; answers it as it is now, and how many messages the server has in it. `None`: the server
@@ -44,28 +49,42 @@ impl Connection<'_> {
         self.adopt(&mut folder, false).await?;
         // What is compared with the server's answers is what was known before them.
         let known_to = folder.cursor.last_uid;
+        let mut newer = 0;
         if i64::from(selected.uid_next) - 1 > known_to {
             let new = self
                 .existing(known_to + 1, i64::from(selected.uid_next) - 1)
                 .await?;
+            newer = new.len();
             folder = self.receive(folder, &new).await?;
             folder.cursor.last_uid = folder.cursor.last_uid.max(i64::from(selected.uid_next) - 1);
             folder = sync::save_folder(&self.shared.app, self.fence, folder).await?;
         }
-        let gone = self
-            .find_expunged(&folder, &selected, known_to, known.is_some())
+        let (healed, gone) = self
+            .find_expunged(folder, &selected, (known_to, newer), known.is_some())
             .await?;
-        folder = self.take_away(folder, gone).await?;
-        folder = self.follow_flags(folder, &selected, known_to).await?;
+        let told = Told {
+            new: newer > 0,
+            expunged: !gone.is_empty(),
+        };
+        folder = self.take_away(healed, gone).await?;
+        folder = self.follow_flags(folder, &selected, told).await?;
         Ok(Some((folder, exists)))
     }
 
-    /// Opens a folder; `None` when the server answers NO, as for one that was removed after it was listed.
+    /// Opens a folder; `None` when the server refuses it, as one that was removed after it was listed. INBOX is never
+    /// removed: that it was refused is told when everything else is done.
     async fn try_open(&mut self, folder: &Folder, known: Option<Qresync>) -> Result<Option<Selected>, Stop> {
+        let is_inbox = folder.role == Some(FolderRole::Inbox);
         match self.open(&folder.raw_name, known).await {
-            Ok(selected) => Ok(Some(selected)),
-            Err(Stop::Mail(imap::Error::No { .. })) => {
+            Ok(selected) => {
+                self.inbox_refused.take_if(|_| is_inbox);
+                Ok(Some(selected))
+            }
+            Err(Stop::Mail(error @ (imap::Error::No { .. } | imap::Error::Bad { .. }))) => {
                 tracing::info!(mailbox = %self.fence.mailbox, folder = %folder.id, "a folder could not be opened");
+                if is_inbox {
+                    self.inbox_refused = Some(error);
+                }
                 Ok(None)
             }
             Err(Stop::Mail(imap::Error::Protocol(ProtocolError::AnswerTooLarge(_)))) if known.is_some() => {
@@ -80,6 +99,9 @@ impl Connection<'_> {
     /// What QRESYNC tells the server that we know.
     fn known(&self, folder: &Folder) -> Option<Qresync> {
         let cursor = folder.cursor;
+        if self.memory.plain.contains(&folder.id) {
+            return None;
+        }
         let uid_validity = u32::try_from(cursor.uid_validity)
             .ok()
             .filter(|validity| *validity > 0)?;
@@ -113,7 +135,7 @@ impl Connection<'_> {
     }
 
     /// The UIDs between these two that the server has.
-    async fn existing(&mut self, low: i64, high: i64) -> Result<UidSet, Stop> {
+    pub(super) async fn existing(&mut self, low: i64, high: i64) -> Result<UidSet, Stop> {
         let (Ok(low), Ok(high)) = (u32::try_from(low), u32::try_from(high)) else {
             return Ok(UidSet::new());
         };
@@ -121,12 +143,13 @@ impl Connection<'_> {
     }
 
     /// New mail, oldest first.
-    async fn receive(&mut self, mut folder: Folder, uids: &UidSet) -> Result<Folder, Stop> {
+    pub(super) async fn receive(&mut self, mut folder: Folder, uids: &UidSet) -> Result<Folder, Stop> {
         let mut rest = uids.clone();
         while !rest.is_empty() {
             let (slice, later) = rest.split(METADATA);
             let items = self.items;
             let rows = self.session()?.fetch_metadata(&slice, items).await?;
+            let rows = self.complete(rows, &slice).await?;
             let rows = self.unplaced(&folder, rows).await?;
             let (placed, rows) = self.place_known(folder, rows).await?;
             folder = self
@@ -158,8 +181,9 @@ impl Connection<'_> {
             header_fields: stale,
             ..self.items
         };
-        let mut rows = self.session()?.fetch_metadata(&slice, items).await?;
-        rows = self.unplaced(&folder, rows).await?;
+        let rows = self.session()?.fetch_metadata(&slice, items).await?;
+        let rows = self.complete(rows, &slice).await?;
+        let mut rows = self.unplaced(&folder, rows).await?;
         (folder, rows) = self.place_known(folder, rows).await?;
         if stale {
             (folder, rows) = self.recognise(folder, rows).await?;
@@ -249,13 +273,15 @@ impl Connection<'_> {
     }
 
     /// Flags that changed: by CHANGEDSINCE, or for plain servers those of the newest messages. The mod-sequence is stored
-    /// only after the whole answer.
+    /// only after the whole answer, and only when something that was told explains it: new messages are asked for too, so
+    /// that an answer without them is known to be none.
     async fn follow_flags(
         &mut self,
         mut folder: Folder,
         selected: &Selected,
-        known_to: i64,
+        told: Told,
     ) -> Result<Folder, Stop> {
+        let known_to = folder.cursor.last_uid;
         let low = folder.cursor.backfill_low.max(1);
         let labels = self.is_all(&folder);
         let relabel = labels && self.memory.relabel;
@@ -273,14 +299,16 @@ impl Connection<'_> {
         } else {
             low.max(known_to - PLAIN_FLAGS)
         };
+        let mut explained = since.is_none();
         while from <= known_to {
             let to = (from + FLAG_WINDOW - 1).min(known_to);
             let rows = self
                 .session()?
                 .fetch_flags(&range(from, to), since, labels)
                 .await?;
-            let told = rows.iter().filter(|row| row.flags.is_some());
-            let updates: Vec<FlagUpdate> = told
+            explained |= !rows.is_empty();
+            let changed = rows.iter().filter(|row| row.flags.is_some());
+            let updates: Vec<FlagUpdate> = changed
                 .map(|row| FlagUpdate {
                     uid: i64::from(row.uid),
                     flags: flags(row),
@@ -292,6 +320,12 @@ impl Connection<'_> {
             }
             from = to + 1;
         }
+        explained |= told.expunged && !told.new && !self.memory.unexplained.contains(&folder.id);
+        if !explained {
+            self.memory.unexplained.insert(folder.id);
+            return Ok(folder);
+        }
+        self.memory.unexplained.remove(&folder.id);
         if folder.cursor.highest_modseq != now {
             folder.cursor.highest_modseq = now;
             folder = sync::save_folder(&self.shared.app, self.fence, folder).await?;
@@ -305,11 +339,11 @@ impl Connection<'_> {
     /// so much, or has fewer messages than that leaves.
     async fn find_expunged(
         &mut self,
-        folder: &Folder,
+        mut folder: Folder,
         selected: &Selected,
-        known_to: i64,
+        (known_to, newer): (i64, u64),
         told: bool,
-    ) -> Result<Vec<i64>, Stop> {
+    ) -> Result<(Folder, Vec<i64>), Stop> {
         let low = folder.cursor.backfill_low.max(1);
         let mut gone = Vec::new();
         if told {
@@ -319,28 +353,36 @@ impl Connection<'_> {
                 .ranges()
             {
                 let uids = (i64::from(*first), i64::from(*last));
-                let seen = sync::placements(&self.shared.app, self.fence, folder, uids).await?;
+                let seen = sync::placements(&self.shared.app, self.fence, &folder, uids).await?;
                 gone.extend(seen.into_iter().map(|seen| seen.uid));
             }
         }
-        // New mail is stored by now, so equal counts mean that nothing else is gone.
+        // New mail is stored by now, so equal counts mean that nothing else is gone or was passed over.
         let exists = i64::from(selected.exists);
         let whole = folder.cursor.is_backfilled();
+        let aside = self.aside.count(&folder);
         let doubtful = |count: i64| {
             let left = count - i64::try_from(gone.len()).unwrap_or_default();
-            if told {
-                whole && exists < left
-            } else {
-                !whole || exists != left
-            }
+            let differs = exists != left + aside;
+            if told { whole && differs } else { !whole || differs }
         };
         let mut count = folder.message_count;
         if doubtful(count) {
             // The count of this pass does not know what was written back meanwhile.
-            count = sync::count(&self.shared.app, self.fence, folder).await?;
+            count = sync::count(&self.shared.app, self.fence, &folder).await?;
         }
-        if doubtful(count) {
-            gone = self.missing(folder, low, known_to).await?;
+        if doubtful(count) || self.has_due(&folder) {
+            let compared = self.compare(&folder, exists, (low, known_to)).await?;
+            let expunged = self.session()?.pending().expunged;
+            if whole && !expunged && compared.existing + newer < u64::from(selected.exists) {
+                // One of its two answers is wrong, so neither proves that anything is gone.
+                tracing::warn!(mailbox = %self.fence.mailbox, folder = %folder.id,
+                    "a server names fewer messages than it counts");
+                return Ok((folder, Vec::new()));
+            }
+            folder = self.heal(folder, &compared.absent, low, known_to).await?;
+            count = folder.message_count;
+            gone = compared.gone;
         }
         let half = usize::try_from(count / 2).unwrap_or_default();
         if gone.len() > BRAKE && gone.len() > half && self.memory.suspect != Some(folder.id) {
@@ -350,26 +392,11 @@ impl Connection<'_> {
             return Err(Stop::Again);
         }
         self.memory.suspect = self.memory.suspect.filter(|suspect| *suspect != folder.id);
-        Ok(gone)
-    }
-
-    /// The UIDs between these two that are stored and that the server does not have.
-    async fn missing(&mut self, folder: &Folder, low: i64, high: i64) -> Result<Vec<i64>, Stop> {
-        let mut gone = Vec::new();
-        let mut from = low;
-        while from <= high {
-            let to = (from + WINDOW - 1).min(high);
-            let existing = self.existing(from, to).await?;
-            let seen = sync::placements(&self.shared.app, self.fence, folder, (from, to)).await?;
-            let missing = |uid: i64| u32::try_from(uid).is_ok_and(|uid| !existing.contains(uid));
-            gone.extend(seen.into_iter().map(|seen| seen.uid).filter(|uid| missing(*uid)));
-            from = to + 1;
-        }
-        Ok(gone)
+        Ok((folder, gone))
     }
 }
 
-fn range(low: i64, high: i64) -> UidSet {
+pub(super) fn range(low: i64, high: i64) -> UidSet {
     match (u32::try_from(low), u32::try_from(high)) {
         (Ok(low), Ok(high)) => UidSet::range(low, high),
         _ => UidSet::new(),

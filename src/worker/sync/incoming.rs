@@ -8,7 +8,7 @@ use std::{
 use super::{Shared, folder::flags, known::server_key, live::Connection, stop::Stop};
 use crate::{
     mail::{
-        imap::{self, Body, BodyLimits, Content, FetchRow, StoredBody, UidSet},
+        imap::{self, Body, BodyLimits, Content, FetchRow, ProtocolError, StoredBody, UidSet},
         mime,
     },
     model::{
@@ -138,6 +138,8 @@ impl Connection<'_> {
                     reason,
                 )
                 .await?;
+                self.aside
+                    .insert(&folder, i64::from(row.uid), self.shared.app.clock.now());
                 folder
             }
             _ => {
@@ -209,7 +211,7 @@ impl Connection<'_> {
         Ok(self.served)
     }
 
-    async fn fetch_and_store(
+    pub(super) async fn fetch_and_store(
         &mut self,
         folder: Folder,
         rows: &[FetchRow],
@@ -286,7 +288,42 @@ impl Connection<'_> {
                 arrivals.push(ready(shared, tenant, fetched).await?);
             }
         }
+        let given: UidSet = arrivals
+            .iter()
+            .filter_map(|one| u32::try_from(one.uid).ok())
+            .collect();
+        let asked: UidSet = rows.iter().map(|row| row.uid).collect();
+        if !self.still_there(asked.difference(&given)).await?.is_empty() {
+            return Err(imap::Error::from(ProtocolError::MissingData("UID FETCH")).into());
+        }
         Ok(arrivals)
+    }
+
+    /// Those of these UIDs that the server has, asked once more: it left them out of an answer.
+    async fn still_there(&mut self, missing: UidSet) -> Result<UidSet, Stop> {
+        let Some((first, last)) = missing.first().zip(missing.last()) else {
+            return Ok(missing);
+        };
+        let existing = self.session()?.search_uids(first, last).await?;
+        Ok(existing.intersection(&missing))
+    }
+
+    /// Adds an empty row for each UID that the server left out though it has it: the message's own row comes with its
+    /// bytes, or it is blamed for what it lacks.
+    pub(super) async fn complete(
+        &mut self,
+        mut rows: Vec<FetchRow>,
+        asked: &UidSet,
+    ) -> Result<Vec<FetchRow>, Stop> {
+        let given: UidSet = rows.iter().map(|row| row.uid).collect();
+        for uid in self.still_there(asked.difference(&given)).await?.iter() {
+            rows.push(FetchRow {
+                uid,
+                ..FetchRow::default()
+            });
+        }
+        rows.sort_unstable_by_key(|row| row.uid);
+        Ok(rows)
     }
 }
 

@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use super::{
     Shared,
+    compare::AsideMap,
     labels::Labels,
+    pace::Pace,
     stop::{Memory, Stop},
 };
 use crate::{
@@ -62,6 +64,9 @@ pub(super) struct Connection<'c> {
     pub(super) strange: HashSet<String>,
     /// UIDs that are gone from a folder, until it is known whether their messages lie in another one now.
     pub(super) gone: HashMap<Uuid, Vec<i64>>,
+    pub(super) aside: AsideMap,
+    /// Why INBOX was not opened when it was tried last.
+    pub(super) inbox_refused: Option<Error>,
     switch: &'c CancellationToken,
     session: Option<Session>,
     provider: Provider,
@@ -89,6 +94,8 @@ impl<'c> Connection<'c> {
             labels: None,
             strange: HashSet::new(),
             gone: HashMap::new(),
+            aside: AsideMap::default(),
+            inbox_refused: None,
             switch,
             session: Some(session),
             provider,
@@ -127,6 +134,7 @@ impl<'c> Connection<'c> {
             .ok_or(Stop::Cancelled)??;
         let mut others = Instant::now() + OTHERS;
         let mut hinted = 0;
+        let mut pace = Pace::new(Instant::now());
         loop {
             // What was told during the pass is not told again by IDLE.
             let told = self.session()?.take_pending().has_changes();
@@ -137,6 +145,11 @@ impl<'c> Connection<'c> {
                     return Err(Stop::Cancelled);
                 }
             }
+            let pause = pace.next(Instant::now());
+            switch
+                .run_until_cancelled(tokio::time::sleep(pause))
+                .await
+                .ok_or(Stop::Cancelled)?;
             let look = Instant::now() >= others;
             switch
                 .run_until_cancelled(self.look(look))
@@ -158,6 +171,7 @@ impl<'c> Connection<'c> {
         self.qresync = enabled.iter().any(|name| name == "QRESYNC");
         self.offers_modseq = self.session()?.capabilities().has_condstore();
         self.list(true).await?;
+        self.load_aside().await?;
         let mut total = 0;
         for at in 0..self.folders.len() {
             total += i64::from(self.pass(at).await?);
@@ -206,6 +220,10 @@ impl<'c> Connection<'c> {
         {
             self.pass(main).await?;
         }
+        // The other folders are in step by now; without INBOX a mailbox is not.
+        if let Some(error) = self.inbox_refused.take() {
+            return Err(error.into());
+        }
         self.listen().await
     }
 
@@ -228,12 +246,46 @@ impl<'c> Connection<'c> {
                 .find(|folder| folder.raw_name == entry.raw_name);
             let mut object_id = known.and_then(|folder| folder.object_id.clone());
             if known.is_none() && self.session()?.capabilities().has("OBJECTID") {
-                object_id = self.session()?.status(&entry.raw_name).await?.mailbox_id;
+                object_id = match self.session()?.status(&entry.raw_name).await {
+                    Ok(status) => status.mailbox_id,
+                    // Without it a rename is not followed, and nothing else is lost.
+                    Err(Error::No { .. } | Error::Bad { .. }) => None,
+                    Err(error) => return Err(error.into()),
+                };
             }
             entries.push(named(entry, object_id));
         }
+        if first {
+            self.add_unlisted(&mut entries).await?;
+        }
         self.folders = sync::save_folders(&self.shared.app, self.fence, entries, first).await?;
         self.choose_way()
+    }
+
+    /// Adds the folders that are known and were not listed, and that the server has all the same: a listing can leave some
+    /// out, and a folder is not to go for it.
+    async fn add_unlisted(&mut self, entries: &mut Vec<Listed>) -> Result<(), Stop> {
+        for folder in sync::known_folders(&self.shared.app, self.fence).await? {
+            let is_it = |entry: &Listed| {
+                entry.raw_name == folder.raw_name
+                    || (entry.object_id.is_some() && entry.object_id == folder.object_id)
+            };
+            if entries.iter().any(is_it) {
+                continue;
+            }
+            match self.session()?.status(&folder.raw_name).await {
+                Ok(_) => entries.push(Listed {
+                    raw_name: folder.raw_name,
+                    name: folder.name,
+                    delimiter: folder.delimiter,
+                    role: folder.role,
+                    object_id: folder.object_id,
+                }),
+                Err(Error::No { .. } | Error::Bad { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// The folder that a pass never leaves out: the one that has every message, else INBOX, which every account has, else
@@ -272,7 +324,7 @@ impl<'c> Connection<'c> {
         };
         let status = match self.session()?.status(&folder.raw_name).await {
             Ok(status) => status,
-            Err(Error::No { .. }) => return Ok(false),
+            Err(Error::No { .. } | Error::Bad { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         Ok(changed(&folder, &status))

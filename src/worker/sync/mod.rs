@@ -3,11 +3,13 @@
 //! What is written, and the fence before it, are `service::sync`; no SQL and no parsing of responses may live here.
 
 mod backoff;
+mod compare;
 mod folder;
 mod incoming;
 mod known;
 mod labels;
 mod live;
+mod pace;
 mod run;
 mod stop;
 

@@ -22,6 +22,8 @@ use crate::{
 
 /// After this many refusals in a row the credentials are taken for wrong.
 const REFUSALS: u32 = 2;
+/// How often a new connection may be asked for at once, until one was healthy.
+const AGAIN: u32 = 5;
 /// How long a goodbye may take; with the end of IDLE before it, a connection is closed within a second.
 const GOODBYE: Duration = Duration::from_millis(400);
 
@@ -29,6 +31,7 @@ const GOODBYE: Duration = Duration::from_millis(400);
 pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationToken) {
     let mut backoff = Backoff::default();
     let mut refusals = 0;
+    let mut again = 0;
     let mut memory = Memory::default();
     loop {
         let begun = Instant::now();
@@ -37,8 +40,9 @@ pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationTok
         };
         if begun.elapsed() >= HEALTHY {
             backoff.reset();
+            again = 0;
         }
-        let wait = match handle(shared, lease, &stop, &mut refusals, &mut backoff).await {
+        let wait = match handle(shared, lease, &stop, &mut refusals, (&mut backoff, &mut again)).await {
             Ok(wait) => wait,
             Err(end) => {
                 tracing::debug!(mailbox = %lease.mailbox, reason = %end, "the sync of a mailbox ends");
@@ -61,13 +65,18 @@ async fn handle(
     lease: Lease,
     stop: &Stop,
     refusals: &mut u32,
-    backoff: &mut Backoff,
+    (backoff, again): (&mut Backoff, &mut u32),
 ) -> Result<Duration, Stop> {
     let random = rand::random::<f64>();
     let error = match stop {
         Stop::Fenced => return Err(Stop::Fenced),
         Stop::Cancelled => return Err(Stop::Cancelled),
-        Stop::Again => return Ok(Duration::ZERO),
+        // Each has a reason that the next connection removes; should it not, it is a failure like any other.
+        Stop::Again if *again < AGAIN => {
+            *again += 1;
+            return Ok(Duration::ZERO);
+        }
+        Stop::Again => return Ok(backoff.next(None, random)),
         Stop::Store(error) => {
             tracing::error!(mailbox = %lease.mailbox, error = error as &dyn std::error::Error, "a sync could not write");
             return Ok(backoff.next(None, random));

@@ -48,4 +48,6 @@ pub(super) struct Memory {
     pub(super) relabel: bool,
     /// Labels of the user's own that no folder stands for.
     pub(super) strange: HashSet<String>,
+    /// Folders whose mod-sequence moved without anything that explains it: only rows do then.
+    pub(super) unexplained: HashSet<Uuid>,
 }

@@ -238,6 +238,11 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     );
     tx.end_move(tenant, filled.message).await?;
     tx.has_stale_placements(tenant, owner.folder, 2).await?;
+    tx.quarantine(tenant, &stored, 98, "unreadable", at(1)).await?;
+    tx.list_aside(tenant, &[owner.folder]).await?;
+    tx.try_aside(tenant, &stored, 98, at(2)).await?;
+    tx.hasten_aside(tenant, &[owner.folder]).await?;
+    tx.release_aside(tenant, &stored, &[98]).await?;
     tx.delete_placements(tenant, owner.folder, 1, &[1]).await?;
     assert_eq!(
         tx.delete_stale_placements(tenant, owner.folder, 2, 10)

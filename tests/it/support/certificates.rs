@@ -1,8 +1,12 @@
 //! A certificate authority of the test's own, with a certificate for `localhost` and `127.0.0.1`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 /// Paths of the PEM files: clients trust `ca`, servers show `certificate` and hold `key`.
 #[derive(Clone, Debug)]
@@ -13,6 +17,18 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
+    /// What a server of this process shows its clients.
+    pub(crate) fn server_config(&self) -> rustls::ServerConfig {
+        let chain = CertificateDer::pem_file_iter(&self.certificate).unwrap();
+        let key = PrivateKeyDer::from_pem_file(&self.key).unwrap();
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.map(Result::unwrap).collect(), key)
+            .unwrap()
+    }
+
     /// Makes an authority and a server certificate for the names, and writes both into the folder.
     pub(crate) fn write(folder: &Path, names: &[&str]) -> Self {
         let mut ca = CertificateParams::new([]).unwrap();

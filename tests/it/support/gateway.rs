@@ -5,6 +5,7 @@ use std::{net::IpAddr, path::Path, time::Duration};
 use clap::Parser;
 use postroom::{
     config::{Config, Settings},
+    mail::imap::Timeouts,
     model::{
         Error,
         caller::{Caller, Identity},
@@ -109,17 +110,26 @@ impl Gateway {
         extra: &[String],
         tweak: impl FnOnce(&mut Config),
     ) -> Self {
-        Self::open(backend, extra, tweak).await.work("test")
+        Self::open(backend, extra, tweak, Timeouts::default())
+            .await
+            .work("test")
     }
 
     /// As the node of this name, of those that share a database.
     pub(crate) async fn start_as(backend: Backend, extra: &[String], node: &str) -> Self {
-        Self::open(backend, extra, |_| {}).await.work(node)
+        Self::open(backend, extra, |_| {}, Timeouts::default())
+            .await
+            .work(node)
+    }
+
+    /// With other deadlines for mail servers than the usual ones.
+    pub(crate) async fn start_impatient(backend: Backend, extra: &[String], timeouts: Timeouts) -> Self {
+        Self::open(backend, extra, |_| {}, timeouts).await.work("test")
     }
 
     /// The API alone: what workers do is done by the test itself.
     pub(crate) async fn without_workers(backend: Backend) -> Self {
-        Self::open(backend, &[], |_| {}).await
+        Self::open(backend, &[], |_| {}, Timeouts::default()).await
     }
 
     fn work(mut self, node: &str) -> Self {
@@ -128,7 +138,12 @@ impl Gateway {
         self
     }
 
-    async fn open(backend: Backend, extra: &[String], tweak: impl FnOnce(&mut Config)) -> Self {
+    async fn open(
+        backend: Backend,
+        extra: &[String],
+        tweak: impl FnOnce(&mut Config),
+        timeouts: Timeouts,
+    ) -> Self {
         postroom::mail::tls::install_provider();
         let data = tempfile::tempdir().unwrap();
         let database = match backend {
@@ -141,7 +156,7 @@ impl Gateway {
         let mut config = config(data.path(), url.as_deref(), extra);
         config.http.public_url = format!("http://{address}");
         tweak(&mut config);
-        let opened = bootstrap::open(config, Clock::system())
+        let opened = bootstrap::open_with(config, Clock::system(), timeouts)
             .await
             .unwrap_or_else(|error| panic!("{error:?}"));
         let mut gateway = Self {

@@ -217,3 +217,17 @@ async fn ten_dials_to_one_host_at_once() {
     permits.clear();
     assert_eq!(dialer.hosts(), 0);
 }
+
+#[tokio::test]
+async fn a_peer_that_dies_is_noticed_by_keepalive() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let guard = Guard::default().with_addresses([address]);
+    let dialer = Dialer::new(guard, tls::with_roots(rustls::RootCertStore::empty()).unwrap());
+    let stream = dialer.tcp("127.0.0.1", address.port()).await.unwrap();
+    let socket = socket2::SockRef::from(&stream);
+    assert!(socket.keepalive().unwrap());
+    let noticed = socket.tcp_keepalive_time().unwrap()
+        + socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
+    assert!(noticed <= Duration::from_secs(5 * 60), "only after {noticed:?}");
+}
