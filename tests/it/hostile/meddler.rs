@@ -21,6 +21,7 @@ use super::axes::{Command, Misbehaviour};
 const DRIP: Duration = Duration::from_millis(5);
 const FLOOD: &str = "* 999 RECENT\r\n* OK still here\r\n* NO disk is filling\r\n* XYZZY (a (b \"c\")) 5\r\n";
 const FLOOD_BYTES: usize = 1 << 20;
+const ROOM: usize = 64 * 1024;
 const GARBAGE: &[u8] = b"\x00\xff\xfe)(\"{\r\n* \r\n\r\n* 99999999999999999999 EXISTS\r\n* 1 FETCH ((((\r\n* FETCH 1 (UID)\r\n\
       * LIST\r\n* SEARCH x \"\r\n* STATUS\r\n* ESEARCH (TAG \"A1\") UID ALL *:\r\n* VANISHED 0\r\n\xe4\xf6\xfc\r\n* OK [UIDNEXT -1\r\n";
 /// The head of a response with a literal, which no client knows.
@@ -125,6 +126,8 @@ impl<'s> Line<'s> {
             while let Some(line) = take_line(&mut self.asked) {
                 self.command(&line).await?;
             }
+            // Room for an answer as a whole, so that what is rewritten is never cut.
+            self.told.reserve(ROOM);
             tokio::select! {
                 read = self.from_client.read_buf(&mut self.asked) => {
                     if read? == 0 { return Ok(()) }
@@ -317,6 +320,7 @@ impl<'s> Line<'s> {
                 let told = std::mem::take(&mut self.told);
                 return Ok(self.rewritten(told));
             }
+            self.told.reserve(ROOM);
             if self.server.read_buf(&mut self.told).await? == 0 {
                 return end();
             }
