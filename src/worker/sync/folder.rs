@@ -380,7 +380,7 @@ impl Connection<'_> {
                     "a server names fewer messages than it counts");
                 return Ok((folder, Vec::new()));
             }
-            folder = self.heal(folder, &compared.absent, low, known_to).await?;
+            folder = Box::pin(self.heal(folder, &compared.absent, low, known_to)).await?;
             count = folder.message_count;
             gone = compared.gone;
         }

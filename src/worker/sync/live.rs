@@ -129,7 +129,8 @@ impl<'c> Connection<'c> {
     pub(super) async fn serve(&mut self) -> Result<(), Stop> {
         let switch = self.switch;
         switch
-            .run_until_cancelled(self.catch_up())
+            // A pass is large: it is let go before the long wait.
+            .run_until_cancelled(Box::pin(self.catch_up()))
             .await
             .ok_or(Stop::Cancelled)??;
         let mut others = Instant::now() + OTHERS;
@@ -152,7 +153,7 @@ impl<'c> Connection<'c> {
                 .ok_or(Stop::Cancelled)?;
             let look = Instant::now() >= others;
             switch
-                .run_until_cancelled(self.look(look))
+                .run_until_cancelled(Box::pin(self.look(look)))
                 .await
                 .ok_or(Stop::Cancelled)??;
             if look {

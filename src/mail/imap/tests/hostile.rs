@@ -124,7 +124,7 @@ fn misbehave(peer: &mut Peer, command: Command, how: Misbehaviour) {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-        Misbehaviour::EndlessLine => peer.say([b"* OK ".as_slice(), &[b'a'; (1 << 20) + 1]].concat()),
+        Misbehaviour::EndlessLine => peer.say(format!("* OK {}", "a".repeat((1 << 20) + 1))),
         Misbehaviour::LiteralTooLong => peer.say(format!("* XLIT {{60000}}\r\n{tag} OK done\r\n")),
         Misbehaviour::LiteralHuge => peer.say("* 1 FETCH (UID 1 BODY[] {4294967296}\r\n"),
     }
