@@ -157,7 +157,7 @@ async fn give(mut session: Session, command: Command) -> (Result<(), Error>, Opt
         Command::Examine => session.examine(b"INBOX", None).await.map(drop),
         Command::Search => session.search_uids(1, 9).await.map(drop),
         Command::Metadata => session.fetch_metadata(&uids, items).await.map(drop),
-        Command::Flags => session.fetch_flags(&uids, None).await.map(drop),
+        Command::Flags => session.fetch_flags(&uids, None, false).await.map(drop),
         Command::Headers => session.fetch_headers(&uids, items, 1_000).await.map(drop),
         Command::Bodies => {
             let mut fetch = session.fetch_bodies(&uids, items, BodyLimits::default());
