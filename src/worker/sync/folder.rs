@@ -71,19 +71,19 @@ impl Connection<'_> {
         Ok(Some((folder, exists)))
     }
 
-    /// Opens a folder; `None` when the server refuses it, as one that was removed after it was listed. INBOX is never
-    /// removed: that it was refused is told when everything else is done.
+    /// Opens a folder; `None` when the server refuses it, as one that was removed after it was listed. The main folder is
+    /// never removed: that it was refused is told when everything else is done.
     async fn try_open(&mut self, folder: &Folder, known: Option<Qresync>) -> Result<Option<Selected>, Stop> {
-        let is_inbox = folder.role == Some(FolderRole::Inbox);
+        let is_main = folder.role == Some(FolderRole::Inbox) || self.is_all(folder);
         match self.open(&folder.raw_name, known).await {
             Ok(selected) => {
-                self.inbox_refused.take_if(|_| is_inbox);
+                self.main_refused.take_if(|_| is_main);
                 Ok(Some(selected))
             }
             Err(Stop::Mail(error @ (imap::Error::No { .. } | imap::Error::Bad { .. }))) => {
                 tracing::info!(mailbox = %self.fence.mailbox, folder = %folder.id, "a folder could not be opened");
-                if is_inbox {
-                    self.inbox_refused = Some(error);
+                if is_main {
+                    self.main_refused = Some(error);
                 }
                 Ok(None)
             }

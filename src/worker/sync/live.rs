@@ -65,8 +65,8 @@ pub(super) struct Connection<'c> {
     /// UIDs that are gone from a folder, until it is known whether their messages lie in another one now.
     pub(super) gone: HashMap<Uuid, Vec<i64>>,
     pub(super) aside: AsideMap,
-    /// Why INBOX was not opened when it was tried last.
-    pub(super) inbox_refused: Option<Error>,
+    /// Why INBOX, or the folder that has every message, was not opened when it was tried last.
+    pub(super) main_refused: Option<Error>,
     switch: &'c CancellationToken,
     session: Option<Session>,
     provider: Provider,
@@ -95,7 +95,7 @@ impl<'c> Connection<'c> {
             strange: HashSet::new(),
             gone: HashMap::new(),
             aside: AsideMap::default(),
-            inbox_refused: None,
+            main_refused: None,
             switch,
             session: Some(session),
             provider,
@@ -221,8 +221,8 @@ impl<'c> Connection<'c> {
         {
             self.pass(main).await?;
         }
-        // The other folders are in step by now; without INBOX a mailbox is not.
-        if let Some(error) = self.inbox_refused.take() {
+        // The other folders are in step by now; without this one a mailbox is not.
+        if let Some(error) = self.main_refused.take() {
             return Err(error.into());
         }
         self.listen().await
@@ -266,10 +266,13 @@ impl<'c> Connection<'c> {
     /// Adds the folders that are known and were not listed, and that the server has all the same: a listing can leave some
     /// out, and a folder is not to go for it.
     async fn add_unlisted(&mut self, entries: &mut Vec<Listed>) -> Result<(), Stop> {
+        // There such a folder has two names, of which one is listed.
+        let by_role = self.session()?.capabilities().has("X-GM-EXT-1");
         for folder in sync::known_folders(&self.shared.app, self.fence).await? {
             let is_it = |entry: &Listed| {
                 entry.raw_name == folder.raw_name
                     || (entry.object_id.is_some() && entry.object_id == folder.object_id)
+                    || (by_role && entry.role.is_some() && entry.role == folder.role)
             };
             if entries.iter().any(is_it) {
                 continue;

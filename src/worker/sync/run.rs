@@ -30,8 +30,6 @@ const GOODBYE: Duration = Duration::from_millis(400);
 /// Syncs a mailbox until its lease is lost or `switch` is pulled.
 pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationToken) {
     let mut backoff = Backoff::default();
-    let mut refusals = 0;
-    let mut again = 0;
     let mut memory = Memory::default();
     loop {
         let begun = Instant::now();
@@ -40,9 +38,9 @@ pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationTok
         };
         if begun.elapsed() >= HEALTHY {
             backoff.reset();
-            again = 0;
+            memory.again = 0;
         }
-        let wait = match handle(shared, lease, &stop, &mut refusals, (&mut backoff, &mut again)).await {
+        let wait = match handle(shared, lease, &stop, &mut memory, &mut backoff).await {
             Ok(wait) => wait,
             Err(end) => {
                 tracing::debug!(mailbox = %lease.mailbox, reason = %end, "the sync of a mailbox ends");
@@ -64,16 +62,16 @@ async fn handle(
     shared: &Shared,
     lease: Lease,
     stop: &Stop,
-    refusals: &mut u32,
-    (backoff, again): (&mut Backoff, &mut u32),
+    memory: &mut Memory,
+    backoff: &mut Backoff,
 ) -> Result<Duration, Stop> {
     let random = rand::random::<f64>();
     let error = match stop {
         Stop::Fenced => return Err(Stop::Fenced),
         Stop::Cancelled => return Err(Stop::Cancelled),
         // Each has a reason that the next connection removes; should it not, it is a failure like any other.
-        Stop::Again if *again < AGAIN => {
-            *again += 1;
+        Stop::Again if memory.again < AGAIN => {
+            memory.again += 1;
             return Ok(Duration::ZERO);
         }
         Stop::Again => return Ok(backoff.next(None, random)),
@@ -87,8 +85,8 @@ async fn handle(
     let problem = Some((error.code().to_owned(), error.to_string()));
     match error.class() {
         FailureClass::Credentials => {
-            *refusals += 1;
-            if *refusals < REFUSALS {
+            memory.refusals += 1;
+            if memory.refusals < REFUSALS {
                 return Ok(backoff.next(None, random));
             }
             let report = Report {
@@ -100,7 +98,7 @@ async fn handle(
             Err(Stop::Cancelled)
         }
         FailureClass::Transient { retry_after } => {
-            *refusals = 0;
+            memory.refusals = 0;
             let report = Report {
                 signal: Signal::Failed,
                 problem,
@@ -110,7 +108,7 @@ async fn handle(
             Ok(backoff.next(retry_after, random))
         }
         FailureClass::Permanent => {
-            *refusals = 0;
+            memory.refusals = 0;
             let report = Report {
                 signal: Signal::Failed,
                 problem,
@@ -143,6 +141,7 @@ async fn connection(
         capabilities: Some(capabilities),
     };
     sync::report(&shared.app, lease, report).await?;
+    memory.refusals = 0;
     let mut connection = Connection::new(shared, lease, switch, memory, session, mailbox.provider);
     let ended = connection.serve().await;
     if let Some(session) = connection.into_session() {

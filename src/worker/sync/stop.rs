@@ -38,6 +38,10 @@ impl From<Halt> for Stop {
 /// What is remembered from one connection of a mailbox to the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    /// How often in a row the server refused the credentials.
+    pub(super) refusals: u32,
+    /// How often a new connection was asked for at once, since one was healthy.
+    pub(super) again: u32,
     /// A folder that lost most of its messages, and must be seen so twice before it is believed.
     pub(super) suspect: Option<Uuid>,
     /// Messages whose fetch or storing failed: `(folder, UID)` and how grave that was.

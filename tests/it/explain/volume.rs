@@ -92,5 +92,8 @@ pub(super) async fn fill(fixture: &Fixture) {
     let documents = "INSERT INTO search_documents SELECT tenant_id, id, to_tsvector('simple', message_id) \
                      FROM messages ON CONFLICT DO NOTHING";
     fixture.rows(documents).await;
+    let aside = "INSERT INTO quarantine (tenant_id, folder_id, uid_validity, uid, reason, created_at) \
+                 SELECT tenant_id, id, 1, 1, 'unreadable', created_at FROM folders ON CONFLICT DO NOTHING";
+    fixture.rows(aside).await;
     fixture.rows("ANALYZE").await;
 }

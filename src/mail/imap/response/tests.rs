@@ -119,7 +119,13 @@ fn rows_with_objects_and_odd_parts() {
     assert_eq!(inline.header, Some(Part::Inline(Vec::new())));
     assert_eq!(inline.row.uid, 3);
     let odd = row("* 1 FETCH (UID x FLAGS NIL INTERNALDATE \"yesterday\" RFC822.SIZE -1)\r\n");
-    assert_eq!(odd, RawRow::default());
+    let empty = RawRow {
+        whole: true,
+        ..RawRow::default()
+    };
+    assert_eq!(odd, empty);
+    let longer = row("* 1 FETCH (UID 1 BODY[] \"a\"b)\r\n");
+    assert!(!longer.whole, "more bytes than were announced");
     let flags = format!("* 1 FETCH (UID 1 FLAGS ({}))\r\n", "a ".repeat(5_000));
     assert_eq!(row(&flags).row.flags.unwrap().len(), 256);
 }
