@@ -199,7 +199,7 @@ impl<'s> Line<'s> {
             Misbehaviour::EndlessLine => {
                 self.say(b"* XYZZY ").await?;
                 for _ in 0..32 {
-                    self.say(&[b'a'; 64 * 1024]).await?;
+                    self.say(&vec![b'a'; 64 * 1024]).await?;
                 }
                 self.hang().await
             }
@@ -216,28 +216,27 @@ impl<'s> Line<'s> {
         }
     }
 
+    /// What is to be said in truth.
+    async fn true_answer(&mut self, tag: &str, line: Option<&str>) -> io::Result<Vec<u8>> {
+        match (line, self.state.command) {
+            (Some(_), Command::StartTls) => Ok(format!("{tag} OK begin TLS\r\n").into_bytes()),
+            (Some(line), Command::Idle) => {
+                self.ask(line).await?;
+                tag.clone_into(&mut self.idle);
+                self.answer("+").await
+            }
+            (Some(line), _) => {
+                self.ask(line).await?;
+                self.answer(tag).await
+            }
+            (None, Command::Greeting) => self.answer("*").await,
+            (None, _) => Ok(Vec::new()),
+        }
+    }
+
     /// Gives the true answer, but not as it is.
     async fn misquote(&mut self, tag: &str, line: Option<&str>) -> io::Result<()> {
-        let answer = match line {
-            Some(line) if self.state.command == Command::StartTls => {
-                let _in_the_clear = line;
-                format!("{tag} OK begin TLS\r\n").into_bytes()
-            }
-            Some(line) => {
-                self.ask(line).await?;
-                let begin = if self.state.command == Command::Idle {
-                    "+"
-                } else {
-                    tag
-                };
-                if self.state.command == Command::Idle {
-                    tag.clone_into(&mut self.idle);
-                }
-                self.answer(begin).await?
-            }
-            None if self.state.command == Command::Greeting => self.answer("*").await?,
-            None => Vec::new(),
-        };
+        let answer = self.true_answer(tag, line).await?;
         let with_bytes = self.state.command.has_bytes();
         match self.state.how {
             Misbehaviour::HalfAnswer => {
@@ -272,7 +271,7 @@ impl<'s> Line<'s> {
             }
             _ => {
                 self.say(format!("{UNKNOWN} {{1}}\r\nabcdef\r\n").as_bytes())
-                    .await?
+                    .await?;
             }
         }
         self.say(&answer).await?;

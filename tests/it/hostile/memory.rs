@@ -51,10 +51,12 @@ const ALL: [(Flood, &str); 7] = [
 struct Process {
     child: Child,
     url: String,
+    http: reqwest::Client,
 }
 
 impl Process {
     fn start(folder: &Path) -> Self {
+        postroom::mail::tls::install_provider();
         let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
             .args([
                 "serve",
@@ -74,7 +76,11 @@ impl Process {
                 .map(|(_, url)| url.to_owned())
         };
         let url = lines.map_while(Result::ok).find_map(said).unwrap();
-        Self { child, url }
+        Self {
+            child,
+            url,
+            http: reqwest::Client::new(),
+        }
     }
 
     /// The highest resident memory so far, in bytes.
@@ -88,7 +94,8 @@ impl Process {
     }
 
     async fn call(&self, method: &str, key: &str, path: &str, body: Option<Value>) -> Value {
-        let mut request = reqwest::Client::new()
+        let mut request = self
+            .http
             .request(method.parse().unwrap(), format!("{}{path}", self.url))
             .header("x-api-key", key);
         if let Some(body) = body {
@@ -127,89 +134,82 @@ fn talk(mut client: TcpStream, flood: Flood) -> std::io::Result<()> {
     client.write_all(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")?;
     while let Some(line) = lines.next().transpose()? {
         let (tag, rest) = line.split_once(' ').unwrap_or((&line, ""));
-        let is = |name: &str| rest.starts_with(name);
-        let answer = match () {
-            () if is("LOGIN") => "[CAPABILITY IMAP4rev1] welcome",
-            () if is("LIST") && flood == Flood::Folders => {
-                let mut number = 0_u64;
-                return pour(&mut client, |text| {
-                    number += 1;
-                    *text += &format!("* LIST () \"/\" \"{number} {}\"\r\n", "folder ".repeat(10));
-                });
-            }
-            () if is("LIST") => {
-                client.write_all(b"* LIST () \"/\" INBOX\r\n")?;
-                "listed"
-            }
-            () if is("EXAMINE") && flood == Flood::Untagged => {
-                return pour(&mut client, |text| {
-                    *text += &format!("* OK {}\r\n", "words ".repeat(200))
-                });
-            }
-            () if is("EXAMINE") && flood == Flood::Line => {
-                client.write_all(b"* OK ")?;
-                return pour(&mut client, |text| *text += &"endless ".repeat(1_000));
-            }
-            () if is("EXAMINE") => {
-                client.write_all(
-                    b"* 4294967290 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4294967295]\r\n",
-                )?;
-                "[READ-ONLY] open"
-            }
-            () if is("UID SEARCH") && flood == Flood::Found => {
-                let mut uid = 1_u32;
-                return pour(&mut client, |text| {
-                    *text += "* SEARCH";
-                    for _ in 0..10_000 {
-                        uid = uid.wrapping_add(2);
-                        *text += &format!(" {uid}");
-                    }
-                    *text += "\r\n";
-                });
-            }
-            () if is("UID SEARCH") => {
-                client.write_all(b"* SEARCH 4294967293\r\n")?;
-                "found"
-            }
-            () if is("UID FETCH") && rest.contains("BODY.PEEK[]") && flood == Flood::Announced => {
-                client.write_all(b"* 1 FETCH (UID 4294967293 BODY[] {4294967296}\r\n")?;
-                return pour(&mut client, |text| *text += &"body ".repeat(1_000));
-            }
-            () if is("UID FETCH") && rest.contains("BODY.PEEK[]") => {
-                client.write_all(b"* 1 FETCH (UID 4294967293 BODY[] {1000000000}\r\n")?;
-                return pour(&mut client, |text| *text += &"body ".repeat(1_000));
-            }
-            () if is("UID FETCH") && flood == Flood::Rows => {
-                let mut number = 0_u64;
-                return pour(&mut client, |text| {
-                    number += 1;
-                    let flags = (0..250).map(|flag| format!("$keyword-{number}-{flag}"));
-                    let flags: Vec<String> = flags.collect();
-                    *text += &format!("* 1 FETCH (UID 4294967293 FLAGS ({}))\r\n", flags.join(" "));
-                });
-            }
-            () if is("UID FETCH") => {
-                client.write_all(b"* 1 FETCH (UID 4294967293 FLAGS () RFC822.SIZE 1000)\r\n")?;
-                "fetched"
-            }
-            () => {
-                client.write_all(format!("{tag} BAD no\r\n").as_bytes())?;
-                continue;
-            }
+        if flood.comes_at(rest) {
+            return pour(&mut client, flood);
+        }
+        let (data, status) = match rest.split_once(' ').map_or(rest, |(name, _)| name) {
+            "LOGIN" => ("", "OK [CAPABILITY IMAP4rev1] welcome"),
+            "LIST" => ("* LIST () \"/\" INBOX\r\n", "OK listed"),
+            "EXAMINE" => (
+                "* 4294967290 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4294967295]\r\n",
+                "OK [READ-ONLY] open",
+            ),
+            "UID" if rest.starts_with("UID SEARCH") => ("* SEARCH 4294967293\r\n", "OK found"),
+            "UID" => (
+                "* 1 FETCH (UID 4294967293 FLAGS () RFC822.SIZE 1000)\r\n",
+                "OK fetched",
+            ),
+            _ => ("", "BAD no"),
         };
-        client.write_all(format!("{tag} OK {answer}\r\n").as_bytes())?;
+        client.write_all(format!("{data}{tag} {status}\r\n").as_bytes())?;
     }
     Ok(())
 }
 
+impl Flood {
+    /// True for the command at which it comes, without its tag.
+    fn comes_at(self, command: &str) -> bool {
+        match self {
+            Self::Folders => command.starts_with("LIST "),
+            Self::Untagged | Self::Line => command.starts_with("EXAMINE "),
+            Self::Found => command.starts_with("UID SEARCH "),
+            Self::Rows => command.starts_with("UID FETCH "),
+            Self::Announced | Self::Sent => {
+                command.starts_with("UID FETCH ") && command.contains("BODY.PEEK[]")
+            }
+        }
+    }
+
+    fn begins(self) -> &'static str {
+        match self {
+            Self::Line => "* OK ",
+            Self::Announced => "* 1 FETCH (UID 4294967293 BODY[] {4294967296}\r\n",
+            Self::Sent => "* 1 FETCH (UID 4294967293 BODY[] {1000000000}\r\n",
+            Self::Untagged | Self::Folders | Self::Found | Self::Rows => "",
+        }
+    }
+
+    /// The next piece of it.
+    fn piece(self, number: usize) -> String {
+        match self {
+            Self::Untagged => format!("* OK {}\r\n", "words ".repeat(200)),
+            Self::Folders => format!("* LIST () \"/\" \"{number} {}\"\r\n", "folder ".repeat(10)),
+            Self::Line => "endless ".repeat(1_000),
+            Self::Found => {
+                let uids = (0..10_000).map(|one| 1 + 2 * (10_000 * number + one));
+                let uids: Vec<String> = uids.map(|uid| uid.to_string()).collect();
+                format!("* SEARCH {}\r\n", uids.join(" "))
+            }
+            Self::Rows => {
+                let flags = (0..250).map(|flag| format!("$keyword-{number}-{flag}"));
+                let flags: Vec<String> = flags.collect();
+                format!("* 1 FETCH (UID 4294967293 FLAGS ({}))\r\n", flags.join(" "))
+            }
+            Self::Announced | Self::Sent => "body ".repeat(1_000),
+        }
+    }
+}
+
 /// Writes until enough is written, and hangs up.
-fn pour(client: &mut TcpStream, mut more: impl FnMut(&mut String)) -> std::io::Result<()> {
-    let mut poured = 0;
+fn pour(client: &mut TcpStream, flood: Flood) -> std::io::Result<()> {
+    client.write_all(flood.begins().as_bytes())?;
+    let (mut poured, mut number) = (0, 0);
     let mut text = String::new();
     while poured < FLOOD {
         text.clear();
         while text.len() < CHUNK {
-            more(&mut text);
+            text += &flood.piece(number);
+            number += 1;
         }
         client.write_all(text.as_bytes())?;
         poured += text.len();

@@ -124,7 +124,7 @@ fn rows_with_objects_and_odd_parts() {
         ..RawRow::default()
     };
     assert_eq!(odd, empty);
-    let longer = row("* 1 FETCH (UID 1 BODY[] \"a\"b)\r\n");
+    let longer = row("* 1 FETCH (UID 1 BODY[] \"a\") b)\r\n");
     assert!(!longer.whole, "more bytes than were announced");
     let flags = format!("* 1 FETCH (UID 1 FLAGS ({}))\r\n", "a ".repeat(5_000));
     assert_eq!(row(&flags).row.flags.unwrap().len(), 256);

@@ -1,10 +1,11 @@
 //! The table of the session: each command, those that write included, against each way to misbehave. None is answered
-//! well that was not; after NO and BAD the session goes on, and after anything else it is of no use any more.
+//! well that was not; after a NO, a BAD and an OK without its data the session goes on, and after anything else it is of no
+//! use any more.
 
 use std::time::Duration;
 
 use super::server::{Peer, Server};
-use crate::mail::imap::{BodyLimits, Error, FetchItems, Session, StoreFlags, UidSet};
+use crate::mail::imap::{BodyLimits, Error, FetchItems, ProtocolError, Session, StoreFlags, UidSet};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Command {
@@ -195,7 +196,9 @@ async fn cell(command: Command, how: Misbehaviour) -> Result<(), String> {
     if !half && refused != was_refused {
         return Err(format!("{done:?} is or is not a refusal"));
     }
-    if usable.is_some_and(|usable| usable != (good || refused)) {
+    // It ended with its tagged OK, and what comes next is answered again.
+    let ended = good || refused || matches!(done, Err(Error::Protocol(ProtocolError::MissingData(_))));
+    if usable.is_some_and(|usable| usable != ended) {
         return Err(format!("after {done:?} it is usable: {usable:?}"));
     }
     server.finish();
