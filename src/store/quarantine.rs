@@ -69,6 +69,12 @@ impl Conn {
         Ok(())
     }
 
+    /// Forgets what lay aside in the folder's earlier generations.
+    pub async fn release_stale_aside(&mut self, tenant: TenantId, folder: &Folder) -> Result<()> {
+        let generation = folder.cursor.uid_validity;
+        on!(self, quarantine::delete_stale(tenant, folder.id, generation))
+    }
+
     /// Makes all that lies aside in these folders due at once.
     pub async fn hasten_aside(&mut self, tenant: TenantId, folders: &[Uuid]) -> Result<()> {
         for chunk in folders.chunks(CHUNK) {

@@ -144,6 +144,7 @@ pub async fn begin_generation(app: &App, fence: Fence, folder: Folder) -> Fenced
             let mut folder = folder;
             let stored = tx.get_folder(fence.tenant, folder.id).await?;
             let counted = stored.map_or(0, |stored| stored.message_count);
+            tx.release_stale_aside(fence.tenant, &folder).await?;
             folder.message_count = tx.update_folder(fence.tenant, &folder, -counted).await?;
             Ok(folder)
         })

@@ -104,6 +104,23 @@ pub(crate) async fn delete(
     Ok(())
 }
 
+pub(crate) async fn delete_stale(
+    conn: &mut Connection,
+    tenant: TenantId,
+    folder: Uuid,
+    uid_validity: i64,
+) -> Result<()> {
+    diesel::delete(
+        quarantine::table
+            .filter(quarantine::tenant_id.eq(Id(tenant.0)))
+            .filter(quarantine::folder_id.eq(Id(folder)))
+            .filter(quarantine::uid_validity.ne(uid_validity)),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 pub(crate) async fn hasten(conn: &mut Connection, tenant: TenantId, folders: &[Uuid]) -> Result<()> {
     let folders: Vec<Id> = folders.iter().copied().map(Id).collect();
     diesel::update(

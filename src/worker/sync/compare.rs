@@ -51,6 +51,11 @@ impl AsideMap {
         self.0.entry(folder.id).or_default().insert(uid, Some(tried));
     }
 
+    /// The folder's UIDs begin anew: none of them lies aside.
+    pub(super) fn forget(&mut self, folder: &Folder) {
+        self.0.remove(&folder.id);
+    }
+
     fn remove(&mut self, folder: &Folder, uids: &[i64]) {
         if let Some(aside) = self.0.get_mut(&folder.id) {
             aside.retain(|uid, _| !uids.contains(uid));
@@ -223,5 +228,7 @@ mod tests {
         assert_eq!(map.due(&folder, now).len(), RETRIES);
         map.remove(&folder, &[1, 2, 3]);
         assert_eq!(map.count(&folder), 100);
+        map.forget(&folder);
+        assert_eq!(map.count(&folder), 0);
     }
 }

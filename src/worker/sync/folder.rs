@@ -129,6 +129,7 @@ impl Connection<'_> {
         };
         folder.object_id = selected.mailbox_id.clone().or(folder.object_id);
         self.gone.remove(&folder.id);
+        self.aside.forget(&folder);
         let mut folder = sync::begin_generation(&self.shared.app, self.fence, folder).await?;
         self.adopt(&mut folder, true).await?;
         Ok(folder)

@@ -243,6 +243,7 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     tx.try_aside(tenant, &stored, 98, at(2)).await?;
     tx.hasten_aside(tenant, &[owner.folder]).await?;
     tx.release_aside(tenant, &stored, &[98]).await?;
+    tx.release_stale_aside(tenant, &stored).await?;
     tx.delete_placements(tenant, owner.folder, 1, &[1]).await?;
     assert_eq!(
         tx.delete_stale_placements(tenant, owner.folder, 2, 10)
