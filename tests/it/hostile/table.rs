@@ -44,6 +44,8 @@ const AT_ONCE: usize = 32;
 /// The longest that a cell may wait for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a cell reconnects at most to see a goodbye.
+const PARTINGS: u32 = 20;
 /// A server takes 256 connections, and a cell may leave a few behind.
 const CELLS_OF_A_SERVER: usize = 32;
 
@@ -218,6 +220,9 @@ async fn run(
     cell.change();
     let cell = cell;
     cell.reconnect().await;
+    if command == Command::Logout {
+        cell.part().await?;
+    }
     let is_seen = |mailbox: &Mailbox, shelf: Option<&Shelf>| match cell.meddler.hits() {
         0 => Err("it was never asked for".to_owned()),
         _ => seen(&cell, outcome, mailbox, shelf),
@@ -351,6 +356,19 @@ impl<'f> Cell<'f> {
         } else {
             Err(format!("while it lasted: {}", wrong.join("; ")))
         }
+    }
+
+    /// Reconnects until it was said goodbye: where ending IDLE takes too long, there is none.
+    async fn part(&self) -> Result<(), String> {
+        for _ in 0..PARTINGS {
+            self.until("in step between", |mailbox, shelf| settled(self, mailbox, shelf))
+                .await?;
+            if self.meddler.hits() > 0 {
+                break;
+            }
+            self.reconnect().await;
+        }
+        Ok(())
     }
 
     async fn reconnect(&self) {
