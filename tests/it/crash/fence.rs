@@ -44,6 +44,8 @@ const NOT_FENCED: &[(&str, &str)] = &[
     ("match_generation", "reads"),
     ("count", "reads"),
     ("known_messages", "reads"),
+    ("known_folders", "reads"),
+    ("list_aside", "reads"),
     (
         "release",
         "gives back the lease of its own epoch, which is nobody's any more",
@@ -149,6 +151,12 @@ async fn write_everything(
     note("save_synced", halts(sync::save_synced(app, fence, at(0))).await);
     let aside = sync::set_aside(app, fence, folder(), 1_002, "poison".to_owned());
     note("set_aside", halts(aside).await);
+    note(
+        "try_aside",
+        halts(sync::try_aside(app, fence, folder(), 1_002)).await,
+    );
+    let released = sync::release_aside(app, fence, folder(), vec![1_002]);
+    note("release_aside", halts(released).await);
     refused
 }
 
