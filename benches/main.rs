@@ -14,6 +14,7 @@
     reason = "a bench that cannot go on ends, as a test does"
 )]
 
+mod memory;
 mod read;
 mod start;
 mod support;
@@ -22,7 +23,7 @@ mod update;
 use support::table::Table;
 
 /// The topics, in the order in which they run.
-const TOPICS: &[&str] = &["read", "update", "start"];
+const TOPICS: &[&str] = &["read", "update", "start", "memory"];
 
 fn main() {
     let asked: Vec<String> = std::env::args()
@@ -32,6 +33,7 @@ fn main() {
     if let Some(unknown) = asked.iter().find(|topic| !TOPICS.contains(&topic.as_str())) {
         panic!("there is no topic {unknown}: write some of {TOPICS:?}");
     }
+    memory::serve_if_asked();
     support::log_as_served();
     postroom::mail::tls::install_provider();
     let mut table = Table::open();
@@ -47,6 +49,7 @@ fn main() {
         runtime.block_on(async {
             match *topic {
                 "read" => read::run(&mut table).await,
+                "memory" => memory::run(&mut table).await,
                 "start" => start::run(&mut table).await,
                 "update" => update::run(&mut table).await,
                 other => panic!("{other} is not run"),

@@ -7,6 +7,8 @@ pub(crate) mod rows;
 pub(crate) mod table;
 
 // The tests' own servers and gateways; each bench uses a part of them.
+#[path = "../../tests/it/support/certificates.rs"]
+pub(crate) mod certificates;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the tests use more of it")]
 #[path = "../../tests/it/support/gateway.rs"]
 pub(crate) mod gateway;

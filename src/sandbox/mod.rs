@@ -55,7 +55,7 @@ use mailstore::{NewMessage, Store};
 const CAPABILITIES: &str = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN \
                             SPECIAL-USE CONDSTORE";
 /// Most connections at once; one more is told BYE.
-const MAX_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 10_000;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections may take to end after the stop.

@@ -142,7 +142,7 @@ impl Supervisor {
                 tracing::error!(mailbox = %lease.mailbox, "the sync of a mailbox panicked and is begun again");
             }
             shared.app.signals.unregister(lease.mailbox, id);
-            release(&shared.app, lease, &stop).await;
+            Box::pin(release(&shared.app, lease, &stop)).await;
         });
     }
 }

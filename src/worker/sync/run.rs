@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     mail::imap::{Client, FailureClass, Session},
-    model::{lease::Lease, state::Signal},
+    model::{lease::Lease, provider::Provider, state::Signal},
     service::{
         sync::{self, Report},
         verify::{credentials, endpoint},
@@ -40,7 +40,8 @@ pub(super) async fn sync(shared: &Shared, lease: Lease, switch: &CancellationTok
             backoff.reset();
             memory.again = 0;
         }
-        let wait = match handle(shared, lease, &stop, &mut memory, &mut backoff).await {
+        let handled = Box::pin(handle(shared, lease, &stop, &mut memory, &mut backoff));
+        let wait = match handled.await {
             Ok(wait) => wait,
             Err(end) => {
                 tracing::debug!(mailbox = %lease.mailbox, reason = %end, "the sync of a mailbox ends");
@@ -127,6 +128,23 @@ async fn connection(
     switch: &CancellationToken,
     memory: &mut Memory,
 ) -> Result<(), Stop> {
+    // In a box: a mailbox that idles does not keep the room that its dial needs.
+    let (session, provider) = Box::pin(dial(shared, lease, switch)).await?;
+    memory.refusals = 0;
+    let mut connection = Connection::new(shared, lease, switch, memory, session, provider);
+    let ended = connection.serve().await;
+    if let Some(session) = connection.into_session() {
+        Box::pin(goodbye(session)).await;
+    }
+    ended
+}
+
+/// Dials and logs in.
+async fn dial(
+    shared: &Shared,
+    lease: Lease,
+    switch: &CancellationToken,
+) -> Result<(Session, Provider), Stop> {
     let (mailbox, login) = sync::load(&shared.app, lease).await?;
     sync::report(&shared.app, lease, Report::of(Signal::Dialled)).await?;
     let dial = async {
@@ -141,18 +159,30 @@ async fn connection(
         capabilities: Some(capabilities),
     };
     sync::report(&shared.app, lease, report).await?;
-    memory.refusals = 0;
-    let mut connection = Connection::new(shared, lease, switch, memory, session, mailbox.provider);
-    let ended = connection.serve().await;
-    if let Some(session) = connection.into_session() {
-        goodbye(session).await;
-    }
-    ended
+    Ok((session, mailbox.provider))
 }
 
 /// LOGOUT, as far as there is time; nothing depends on it.
 async fn goodbye(session: Session) {
     if let Ok(Err(error)) = tokio::time::timeout(GOODBYE, session.logout()).await {
         tracing::debug!(code = error.code(), "a server did not say goodbye");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F: Future>(
+        _: impl Fn(&'static Shared, Lease, &'static CancellationToken) -> F,
+    ) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each mailbox that idles keeps it.
+    #[test]
+    fn the_task_of_a_mailbox_is_small() {
+        let size = size_of_future(sync);
+        assert!(size <= 4 * 1024, "{size} bytes");
     }
 }
