@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing. `setup.sh build`: a C compiler. `setup.sh test`: all that the tests need as well: PostgreSQL,
-# Dovecot, Chromium, curl and Python from Debian's packages, cargo-nextest, and pinned node and Python tools in target/tooling.
+# Dovecot, Chromium, curl and Python from Debian's packages, cargo-nextest, and pinned node and Python tools and the
+# messages of CPython's tests in target/tooling.
 # `setup.sh deny`: cargo-deny. What is already there is left as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -114,6 +115,22 @@ python_tools() {
   cp tests/requirements.txt $tooling/
 }
 
+# The messages of CPython's tests: from Debian's package of them, which is unpacked and not installed.
+python_messages() {
+  local folder=$tooling/python-messages package
+  [ -d $folder ] && return
+  package=$(apt-cache pkgnames libpython3. 2>/dev/null | grep -E '^libpython3\.[0-9]+-testsuite$' | sort -V | head -n 1)
+  [ -n "$package" ] || fail "needs the files test/test_email/data/msg_*.txt of CPython's source in $folder."
+  echo "Fetching the messages of $package"
+  rm -rf $folder.new && mkdir -p $folder.new
+  (cd $folder.new && apt-get download -q "$package" >apt.log 2>&1 && dpkg-deb -x ./*.deb .) ||
+    fail "$package could not be fetched: $(tail -n 5 $folder.new/apt.log)"
+  mkdir $folder.new/messages
+  find $folder.new/usr -path '*/test_email/data/msg_*.txt' -exec cp {} $folder.new/messages/ \;
+  mv $folder.new/messages $folder
+  rm -rf $folder.new
+}
+
 # npm NAME ARGUMENT…: npm in target/tooling/NAME, by the node of the virtual environment.
 npm() {
   local bin=$PWD/$tooling/venv/bin
@@ -145,6 +162,7 @@ case "${1:-}" in
     check_dovecot
     mkdir -p $tooling
     python_tools
+    python_messages
     npm_tools browser tests/browser
     npm_tools typescript openapi/smoke/typescript
     cargo_tool cargo-nextest $nextest_version

@@ -1,30 +1,49 @@
 //! Real messages, and some made to hurt, on their way from a mail server through the sync to every answer of the API.
 
+mod bombs;
+mod generated;
+
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt::Write as _,
     path::{Path, PathBuf},
 };
 
+use futures_util::{StreamExt, stream};
 use jsonschema::Validator;
-use postroom::api;
+use postroom::{api, model::mailbox::Mailbox};
 use reqwest::header;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    dovecot_sync::account::World,
+    dovecot_sync::account::{USER, World, log_in},
     sandbox::connected,
-    support::gateway::{Backend, both},
+    support::{
+        dovecot::Dovecot,
+        gateway::{Backend, Gateway, both},
+        soak,
+    },
 };
 
 mod on {
     use super::both;
-    both!(dovecot_serves_real_messages_and_none_is_lost);
+    both!(
+        dovecot_serves_real_messages_and_none_is_lost,
+        bombs_neither_block_a_folder_nor_are_lost
+    );
+}
+
+mod loops {
+    use super::both;
+    both!(generated_messages_are_read_as_they_were_written);
 }
 
 /// How many messages come with the source of the parsing library.
 const REAL: usize = 107;
+
+/// How many messages CPython's tests have at least.
+const PYTHON: usize = 40;
 
 /// The messages beside the library's source, wherever cargo keeps it.
 fn real_messages() -> Vec<Vec<u8>> {
@@ -47,6 +66,20 @@ fn real_messages() -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     collect(&source.join("resources/eml"), &mut messages);
     messages
+}
+
+/// The messages of CPython's own tests, which `tests/setup.sh` fetches.
+fn python_messages() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tooling/python-messages");
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|_| {
+        panic!(
+            "{} is missing: run `make test`, which sets it up",
+            folder.display()
+        )
+    });
+    files
+        .map(|file| carried(&std::fs::read(file.unwrap().path()).unwrap()))
+        .collect()
 }
 
 fn collect(folder: &Path, messages: &mut Vec<Vec<u8>>) {
@@ -149,8 +182,10 @@ async fn dovecot_serves_real_messages_and_none_is_lost(backend: Backend) {
     let mut world = World::start(backend).await;
     let real = real_messages();
     assert_eq!(real.len(), REAL);
+    let python = python_messages();
+    assert!(python.len() >= PYTHON, "{}", python.len());
     let mut appended = HashSet::new();
-    for raw in real.into_iter().chain(hostile_messages()) {
+    for raw in real.into_iter().chain(python).chain(hostile_messages()) {
         world.append("INBOX", &[], &raw).await;
         appended.insert(raw);
     }
@@ -177,6 +212,94 @@ async fn dovecot_serves_real_messages_and_none_is_lost(backend: Backend) {
     }
     assert!(attachments > 100, "only {attachments} attachments were found");
     world.gateway.stop().await;
+}
+
+async fn generated_messages_are_read_as_they_were_written(backend: Backend) {
+    let name = "generated messages, whole and broken, in 13 charsets";
+    let (rounds, seed) = (soak::rounds(250, 5_000), soak::seed(name));
+    let mut world = World::start(backend).await;
+    let mut texts = HashMap::new();
+    for message in generated::messages(rounds, seed) {
+        world.append("INBOX", &[], &message.raw).await;
+        texts.insert(message.raw, message.text);
+    }
+    let mailbox = world.connect().await;
+    let count = world.wait(mailbox.id, "connected", connected).await;
+    assert_eq!(usize::try_from(count).unwrap(), texts.len());
+
+    let listed = world.messages().await;
+    let (schemas, mut whole) = (Schemas::load(), 0);
+    for (message, raw) in listed.iter().zip(world.raws(&listed).await) {
+        let text = texts.remove(&raw);
+        let Some(text) = text.unwrap_or_else(|| panic!("not what was appended: {message:#}")) else {
+            continue;
+        };
+        let path = format!("/v1/messages/{}", message["id"].as_str().unwrap());
+        let body = world.get(&path).await["body"]["text"].clone();
+        assert_eq!(
+            body.as_str().map(str::trim_end),
+            Some(text.as_str()),
+            "{message:#}"
+        );
+        assert_eq!(message["subject"], text);
+        whole += 1;
+    }
+    assert!(texts.is_empty(), "{} messages were lost", texts.len());
+    check_all(&world, &schemas, &listed).await;
+    soak::record(
+        name,
+        rounds,
+        seed,
+        format!("{whole} whole ones read as written, none lost"),
+    );
+    world.gateway.stop().await;
+}
+
+async fn bombs_neither_block_a_folder_nor_are_lost(backend: Backend) {
+    let server = Dovecot::start();
+    server.user(USER);
+    let session = log_in(&server, USER).await;
+    let gateway = Gateway::start_with(backend, &["--max-message=8MiB".to_owned()]).await;
+    let tenant = gateway.tenant("Acme").await;
+    let mut world = World {
+        server,
+        gateway,
+        tenant,
+        session,
+    };
+    let mut messages = bombs::messages(100_000);
+    let line = format!("{}\r\n", "x".repeat(98));
+    let large = format!("Subject: too large\r\n\r\n{}", line.repeat(100_000));
+    messages.push(("too large", large.into()));
+    messages.push(("the last one", b"Subject: the last one\r\n\r\nx\r\n".to_vec()));
+    for (_, raw) in &messages {
+        world.append("INBOX", &[], raw).await;
+    }
+    let mailbox = world.connect().await;
+    let all = |mailbox: &Mailbox| connected(mailbox).filter(|count| *count == 11);
+    world.wait(mailbox.id, "connected with all messages", all).await;
+
+    let listed = world.messages().await;
+    for (subject, raw) in messages {
+        let message = listed.iter().find(|message| message["subject"] == subject);
+        let message = message.unwrap_or_else(|| panic!("{subject} was lost: {listed:#?}"));
+        let stored = world.raw(message["id"].as_str().unwrap()).await;
+        let is_cut = subject == "too large";
+        assert_eq!(message["truncated"], is_cut, "{subject}");
+        assert_eq!(message["size"], raw.len(), "{subject}");
+        assert!(stored == raw || (is_cut && raw.starts_with(&stored)), "{subject}");
+    }
+    check_all(&world, &Schemas::load(), &listed).await;
+    world.gateway.stop().await;
+}
+
+/// Asks for all that there is of each message.
+async fn check_all(world: &World, schemas: &Schemas, listed: &[Value]) {
+    stream::iter(listed)
+        .for_each_concurrent(8, async |message| {
+            check(world, schemas, message).await;
+        })
+        .await;
 }
 
 /// Asks for all that there is of a message; answers how many attachments it has.
