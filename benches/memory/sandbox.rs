@@ -83,7 +83,7 @@ pub(crate) fn serve_if_asked() {
     runtime.block_on(async {
         let read = |name| std::fs::read(folder.join(name)).unwrap();
         let config = tls::config(&read("certificate.pem"), &read("key.pem")).unwrap();
-        let sandbox = Sandbox::new(Clock::system());
+        let sandbox = Sandbox::with_connections(Clock::system(), 10_000);
         for username in [EMPTY, LARGE] {
             sandbox.add_account(Account {
                 username: username.to_owned(),

@@ -54,8 +54,8 @@ use mailstore::{NewMessage, Store};
 
 const CAPABILITIES: &str = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN \
                             SPECIAL-USE CONDSTORE";
-/// Most connections at once; one more is told BYE.
-const MAX_CONNECTIONS: usize = 10_000;
+/// Most connections at once, where nothing else is asked for; one more is told BYE.
+const MAX_CONNECTIONS: usize = 256;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections may take to end after the stop.
@@ -110,6 +110,7 @@ struct Shared {
     clock: Clock,
     /// How many whole messages were sent.
     bodies: AtomicU64,
+    connections: usize,
 }
 
 impl Shared {
@@ -133,6 +134,11 @@ impl Sandbox {
     /// An empty server. The clock dates messages that come without a date, and its second at this call becomes the first
     /// UIDVALIDITY, so that a client does not take a new sandbox for the old one.
     pub fn new(clock: Clock) -> Self {
+        Self::with_connections(clock, MAX_CONNECTIONS)
+    }
+
+    /// The same, for so many connections at once.
+    pub fn with_connections(clock: Clock, connections: usize) -> Self {
         let seconds = u32::try_from(clock.now().timestamp())
             .ok()
             .and_then(NonZeroU32::new);
@@ -141,6 +147,7 @@ impl Sandbox {
             store,
             clock,
             bodies: AtomicU64::new(0),
+            connections,
         }))
     }
 
@@ -289,7 +296,7 @@ impl Sandbox {
         stop: CancellationToken,
     ) -> io::Result<()> {
         let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let room = Arc::new(Semaphore::new(self.0.connections));
         let connections = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
