@@ -67,6 +67,8 @@ mod openapi;
 #[cfg(test)]
 mod plannr;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod sandbox;
