@@ -180,7 +180,9 @@ async fn promise_6_bad_credentials_stop_after_two_tries_and_a_passing_fault_is_n
             let mailbox = state(case).await;
             (mailbox["state"] == "authentication_error").then_some(mailbox)
         });
-        let mailbox = halted.await.unwrap_or_else(|| panic!("{} is no refusal", case.said));
+        let mailbox = halted
+            .await
+            .unwrap_or_else(|| panic!("{} is no refusal", case.said));
         assert_eq!(mailbox["error"]["code"], "credentials_refused", "{}", case.said);
         assert_eq!(case.server.dials(), 2, "{}", case.said);
     }

@@ -162,11 +162,22 @@ impl Dovecot {
         if let Some(master) = self.master.take() {
             master.stop();
         }
+        self.wait_until_gone();
     }
 
     /// Kills the server as a power cut would: connections just end.
     pub(crate) fn kill(&mut self) {
         self.master = None;
+        self.wait_until_gone();
+    }
+
+    /// A process that was killed ends a little later, and with it the last that listens.
+    fn wait_until_gone(&self) {
+        let asked = Instant::now();
+        while TcpStream::connect((Self::HOST, self.imap_port())).is_ok() {
+            assert!(asked.elapsed() < DEADLINE, "Dovecot listens still:\n{}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Starts the server again on the same ports, after stopping it if it runs.
