@@ -10,7 +10,7 @@ use std::{
 
 use postroom::{
     model::clock::Clock,
-    sandbox::{Account, Sandbox, tls},
+    sandbox::{Account, Sandbox},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -81,8 +81,7 @@ pub(crate) fn serve_if_asked() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let read = |name| std::fs::read(folder.join(name)).unwrap();
-        let config = tls::config(&read("certificate.pem"), &read("key.pem")).unwrap();
+        let config = Certificates::in_folder(&folder).server_config();
         let sandbox = Sandbox::with_connections(Clock::system(), 10_000);
         for username in [EMPTY, LARGE] {
             sandbox.add_account(Account {

@@ -235,7 +235,7 @@ async fn generated_messages_are_read_as_they_were_written(backend: Backend) {
             continue;
         };
         let path = format!("/v1/messages/{}", message["id"].as_str().unwrap());
-        let body = world.get(&path).await["body"]["text"].clone();
+        let body = world.get(&path).await["text"].clone();
         assert_eq!(
             body.as_str().map(str::trim_end),
             Some(text.as_str()),

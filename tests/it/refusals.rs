@@ -31,7 +31,7 @@ enum Said {
     Last(&'static str),
     /// The end of the connection.
     Nothing,
-    /// A line that is not IMAP.
+    /// A line that is not IMAP, and the end of the connection.
     Garbage,
 }
 
@@ -101,7 +101,10 @@ async fn serve(mut stream: TcpStream, said: Said) -> std::io::Result<()> {
                     return Ok(());
                 }
                 Said::Nothing => return Ok(()),
-                Said::Garbage => "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned(),
+                Said::Garbage => {
+                    writer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await?;
+                    return Ok(());
+                }
             },
             "LOGOUT" => {
                 let bye = format!("* BYE\r\n{tag} OK done\r\n");
@@ -174,7 +177,9 @@ async fn promise_6_bad_credentials_stop_after_two_tries_and_a_passing_fault_is_n
         waiting.retain(|case| case.server.dials() < DIALS);
         waiting.is_empty().then_some(())
     });
-    assert!(dialled.await.is_some(), "not dialled again");
+    let dialled = dialled.await.is_some();
+    let left: Vec<&str> = waiting.iter().map(|case| case.said.as_str()).collect();
+    assert!(dialled, "not dialled again: {left:?}");
     for case in &refused {
         let halted = eventually(async || {
             let mailbox = state(case).await;

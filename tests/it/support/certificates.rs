@@ -50,15 +50,19 @@ impl Certificates {
         let key = KeyPair::generate().unwrap();
         let certificate = server.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
 
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
+        let written = Self::in_folder(folder);
+        std::fs::write(&written.ca, ca_certificate.pem()).unwrap();
+        std::fs::write(&written.certificate, certificate.pem()).unwrap();
+        std::fs::write(&written.key, key.serialize_pem()).unwrap();
+        written
+    }
+
+    /// Those that were written into the folder.
+    pub(crate) fn in_folder(folder: &Path) -> Self {
         Self {
-            ca: write("ca.pem", ca_certificate.pem()),
-            certificate: write("certificate.pem", certificate.pem()),
-            key: write("key.pem", key.serialize_pem()),
+            ca: folder.join("ca.pem"),
+            certificate: folder.join("certificate.pem"),
+            key: folder.join("key.pem"),
         }
     }
 }

@@ -175,7 +175,11 @@ impl Dovecot {
     fn wait_until_gone(&self) {
         let asked = Instant::now();
         while TcpStream::connect((Self::HOST, self.imap_port())).is_ok() {
-            assert!(asked.elapsed() < DEADLINE, "Dovecot listens still:\n{}", self.log());
+            assert!(
+                asked.elapsed() < DEADLINE,
+                "Dovecot listens still:\n{}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
