@@ -13,6 +13,7 @@ use crate::{
     model::{
         caller::Identity,
         clock::Clock,
+        credentials::Secret,
         mailbox::{
             BindingPatch, MailboxFilter, MailboxPatch, NewMailbox, Security, ServerLogin, ServerPatch,
             ServerSettings,
@@ -155,7 +156,7 @@ async fn connect(app: &App, key: &SecretString, port: u16) -> anyhow::Result<()>
         provider: None,
         imap: ServerLogin {
             settings,
-            password: sandbox::PASSWORD.to_owned().into(),
+            secret: Secret::Password(sandbox::PASSWORD.to_owned().into()),
         },
         smtp: None,
         binding: BindingPatch::default(),

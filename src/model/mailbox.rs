@@ -3,11 +3,11 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
     agent::AgentKind,
+    credentials::Secret,
     error::FieldError,
     member::Member,
     patch::Patch,
@@ -48,7 +48,7 @@ impl Security {
     }
 }
 
-/// Where a mail server is and whom to log in as; the password is kept apart.
+/// Where a mail server is and whom to log in as; the secret is kept apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
     /// Host name or address.
@@ -61,12 +61,13 @@ pub struct ServerSettings {
     pub username: String,
 }
 
-/// Server settings with the password.
+/// Server settings with what proves who logs in.
+#[derive(Clone)]
 pub struct ServerLogin {
     /// Where and who.
     pub settings: ServerSettings,
-    /// The password.
-    pub password: SecretString,
+    /// The password or the tokens.
+    pub secret: Secret,
 }
 
 impl fmt::Debug for ServerLogin {
@@ -315,8 +316,8 @@ pub struct ServerPatch {
     pub security: Option<Security>,
     /// The user to log in as.
     pub username: Option<String>,
-    /// The password.
-    pub password: Option<SecretString>,
+    /// The password or the tokens.
+    pub secret: Option<Secret>,
 }
 
 /// What changes about a mailbox.

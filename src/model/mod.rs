@@ -4,6 +4,7 @@ pub mod agent;
 pub mod attachment;
 pub mod caller;
 pub mod clock;
+pub mod credentials;
 pub mod error;
 pub mod folder;
 pub mod id;

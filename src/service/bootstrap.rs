@@ -4,6 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
     path::Path,
+    sync::Arc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -14,6 +15,7 @@ use super::{
     credentials::Credentials,
     limits::Limits,
     links::Links,
+    oauth::Turns,
     signals::Signals,
     tokens::Tokens,
     vault::{self, Vault},
@@ -23,6 +25,7 @@ use crate::{
     config::{BlobUrl, Config, DatabaseUrl, StorageConfig},
     mail::{
         egress::Guard,
+        http::HttpClient,
         imap::{Dialer, Timeouts},
         tls,
     },
@@ -69,7 +72,9 @@ pub async fn open_with(config: Config, clock: Clock, timeouts: Timeouts) -> Resu
         tokens: Tokens::new(&vault, &config.http.public_url)?,
         links: Links::new(&vault, &config.http.public_url)?,
         vault,
+        http: HttpClient::new(guard.clone(), Arc::clone(&tls)),
         dialer: Dialer::new(guard, tls).with_timeouts(timeouts),
+        refreshes: Turns::default(),
         signals: Signals::default(),
         writers: Writers::default(),
         admin_key: admin_key.clone(),

@@ -86,11 +86,11 @@ pub async fn create(app: &App, caller: &Caller, new: NewMailbox) -> Result<Mailb
     let now = app.clock.now();
     let id = id::new();
     let data_key = logins::data_key(app, tenant).await?;
-    let imap = logins::seal(&data_key, tenant, id, Service::Imap, &new.imap)?;
+    let imap = logins::seal(&data_key, now, tenant, id, Service::Imap, &new.imap)?;
     let smtp = new
         .smtp
         .as_ref()
-        .map(|smtp| logins::seal(&data_key, tenant, id, Service::Smtp, smtp))
+        .map(|smtp| logins::seal(&data_key, now, tenant, id, Service::Smtp, smtp))
         .transpose()?;
     let binding = new.binding;
     let mailbox = fresh(id, new, caller.member.clone(), now);
@@ -181,7 +181,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                 }
                 let relogin = imap.is_some();
                 if let Some(patch) = imap {
-                    change_imap(tx, data_key.as_ref(), tenant, &mut mailbox, patch).await?;
+                    change_imap(tx, data_key.as_ref(), now, tenant, &mut mailbox, patch).await?;
                 }
                 let changed = relogin || smtp.is_present() || mailbox != before;
                 match smtp {
@@ -189,7 +189,8 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                     Patch::Null => tx.delete_login(tenant, id, Service::Smtp).await?,
                     Patch::Value(patch) => {
                         let login =
-                            logins::merge(tx, data_key.as_ref(), tenant, id, Service::Smtp, patch).await?;
+                            logins::merge(tx, data_key.as_ref(), now, tenant, id, Service::Smtp, patch)
+                                .await?;
                         tx.set_login(tenant, id, Service::Smtp, &login).await?;
                     }
                 }
@@ -211,10 +212,10 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     Ok(updated)
 }
 
-/// The key that seals what belongs to the tenant, when the change brings a password.
+/// The key that seals what belongs to the tenant, when the change brings a password or tokens.
 async fn sealing_key(app: &App, tenant: TenantId, patch: &MailboxPatch) -> Result<Option<Key>> {
     let mut logins = patch.imap.iter().chain(patch.smtp.value());
-    if logins.any(|login| login.password.is_some()) {
+    if logins.any(|login| login.secret.is_some()) {
         Ok(Some(logins::data_key(app, tenant).await?))
     } else {
         Ok(None)
@@ -271,12 +272,13 @@ pub async fn reconnect(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> 
 async fn change_imap(
     tx: &mut Conn,
     data_key: Option<&Key>,
+    now: DateTime<Utc>,
     tenant: TenantId,
     mailbox: &mut Mailbox,
     patch: ServerPatch,
 ) -> Result<()> {
     let before = tx.get_login(tenant, mailbox.id, Service::Imap).await?;
-    let login = logins::merge(tx, data_key, tenant, mailbox.id, Service::Imap, patch).await?;
+    let login = logins::merge(tx, data_key, now, tenant, mailbox.id, Service::Imap, patch).await?;
     // A provider that was recognised from the host follows the host; one that was given stays.
     let given = before.is_some_and(|login| Provider::of_host(&login.settings.host) != mailbox.provider);
     if !given {

@@ -16,6 +16,7 @@ pub mod logins;
 pub mod mailboxes;
 pub mod members;
 pub mod messages;
+pub mod oauth;
 pub mod search;
 pub mod signals;
 pub mod sweep;
@@ -34,12 +35,12 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::{
-    credentials::Credentials, limits::Limits, links::Links, signals::Signals, tokens::Tokens, vault::Vault,
-    write_back::Writers,
+    credentials::Credentials, limits::Limits, links::Links, oauth::Turns, signals::Signals, tokens::Tokens,
+    vault::Vault, write_back::Writers,
 };
 use crate::{
     config::Config,
-    mail::imap::Dialer,
+    mail::{http::HttpClient, imap::Dialer},
     model::{Error, Result, clock::Clock, id::TenantId},
     store::{Blobs, Conn, Store, Work},
 };
@@ -72,6 +73,10 @@ pub struct Parts {
     pub links: Links,
     /// How connections to mail servers are made.
     pub dialer: Dialer,
+    /// How token endpoints are asked.
+    pub http: HttpClient,
+    /// Whose turn it is to refresh a mailbox's tokens.
+    pub refreshes: Turns,
     /// How use cases wake and stop the workers of this process.
     pub signals: Signals,
     /// The connections that changes of messages are written over.

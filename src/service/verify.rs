@@ -3,7 +3,7 @@
 use super::App;
 use crate::{
     mail::imap::{Client, Credentials, Endpoint},
-    model::{Result, caller::Caller, mailbox::ServerLogin, scope::Scope},
+    model::{Result, caller::Caller, credentials::Secret, mailbox::ServerLogin, scope::Scope},
 };
 
 /// What came of dialling.
@@ -73,10 +73,17 @@ pub fn endpoint(login: &ServerLogin) -> Endpoint {
     }
 }
 
-/// Whom to log in as.
+/// Whom to log in as. Tokens have to be ready: see [`super::oauth::ready`].
 pub fn credentials(login: &ServerLogin) -> Credentials {
-    Credentials::Password {
-        username: login.settings.username.clone(),
-        password: login.password.clone(),
+    let username = login.settings.username.clone();
+    match &login.secret {
+        Secret::Password(password) => Credentials::Password {
+            username,
+            password: password.clone(),
+        },
+        Secret::OAuth2(tokens) => Credentials::OAuth {
+            username,
+            access_token: tokens.access_token.clone().unwrap_or_default(),
+        },
     }
 }

@@ -16,6 +16,7 @@ use crate::model::{
     Error, Result,
     agent::AgentKind,
     caller::Visibility,
+    credentials::Auth,
     id::TenantId,
     mailbox::{
         Binding, ConnectionError, Mailbox, MailboxFilter, Security, ServerSettings, Service, SyncProgress,
@@ -225,15 +226,18 @@ pub(crate) struct LoginRow {
     port: i32,
     security: String,
     username: String,
+    auth: String,
     secret: Vec<u8>,
 }
 
-/// A server's settings with the password as it is encrypted at rest.
+/// A server's settings with the password or tokens as they are encrypted at rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedLogin {
     /// Where and who.
     pub settings: ServerSettings,
-    /// The sealed password.
+    /// What is sealed.
+    pub auth: Auth,
+    /// The sealed password or tokens.
     pub secret: Vec<u8>,
 }
 
@@ -360,7 +364,7 @@ impl Conn {
         on!(self, mailboxes::set_last_synced(tenant, id, at))
     }
 
-    /// Stores a server's settings and sealed password, in place of what was there.
+    /// Stores a server's settings and sealed secret, in place of what was there.
     pub async fn set_login(
         &mut self,
         tenant: TenantId,
@@ -373,12 +377,13 @@ impl Conn {
             port: i32::from(login.settings.port),
             security: login.settings.security.as_str().to_owned(),
             username: login.settings.username.clone(),
+            auth: login.auth.as_str().to_owned(),
             secret: login.secret.clone(),
         };
         on!(self, mailboxes::set_login(tenant, mailbox, service, &row))
     }
 
-    /// A server's settings and sealed password.
+    /// A server's settings and sealed secret.
     pub async fn get_login(
         &mut self,
         tenant: TenantId,
@@ -399,8 +404,21 @@ impl Conn {
         };
         Ok(Some(SealedLogin {
             settings,
+            auth: Auth::parse(&row.auth).ok_or_else(|| unreadable("mailbox_credentials.auth"))?,
             secret: row.secret,
         }))
+    }
+
+    /// Puts tokens in the place of those that were read; false when others have taken their place since.
+    pub async fn swap_tokens(
+        &mut self,
+        tenant: TenantId,
+        mailbox: Uuid,
+        service: Service,
+        read: &[u8],
+        new: &[u8],
+    ) -> Result<bool> {
+        on!(self, mailboxes::swap_tokens(tenant, mailbox, service, read, new))
     }
 
     /// Erases a server's settings.

@@ -107,6 +107,7 @@ tables! {
         port -> Integer,
         security -> Text,
         username -> Text,
+        auth -> Text,
         secret -> Binary,
     }
 

@@ -87,6 +87,16 @@ impl Faults {
         }
         self.at_most(path, text, limit);
     }
+
+    /// A token or a client secret: visible characters and spaces (RFC 6749, appendix A).
+    pub(super) fn token(&mut self, path: &str, text: &str, limit: usize) {
+        if text.is_empty() {
+            self.add(path, "It is empty.");
+        } else if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            self.add(path, "It contains a character that no token has.");
+        }
+        self.at_most(path, text, limit);
+    }
 }
 
 /// A three-valued field as the domain has it.

@@ -11,6 +11,7 @@ use std::{
 use postroom::{
     model::{
         caller::Caller,
+        credentials::Secret,
         mailbox::{Mailbox, Security, ServerLogin, ServerSettings},
     },
     service::{leases, mailboxes, verify},
@@ -430,7 +431,7 @@ async fn dovecot_on_an_address_that_is_not_allowed_is_not_dialled() {
         };
         let login = ServerLogin {
             settings,
-            password: "anna's password".to_owned().into(),
+            secret: Secret::Password("anna's password".to_owned().into()),
         };
         let verified = verify::verify(&asked.gateway.app, &caller, login, None)
             .await

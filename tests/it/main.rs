@@ -61,6 +61,8 @@ mod migrations;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod object_id;
 #[cfg(test)]
 mod openapi;

@@ -15,7 +15,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::{
     sandbox::connected,
-    support::gateway::{Backend, Gateway, both},
+    support::{
+        gateway::{Backend, Gateway, both},
+        tokens::{Issuer, Mood},
+    },
 };
 
 mod on {
@@ -118,6 +121,7 @@ async fn secrets_stay_secret(backend: Backend) {
     };
     let create = |address: &str, imap: serde_json::Value| json!({"address": address, "imap": imap});
     let refused = |mailbox: &Mailbox| mailbox.error.is_some().then_some(());
+    let issuer = Issuer::start().await;
     let id_of = |mailbox: &serde_json::Value| mailbox["id"].as_str().unwrap().parse().unwrap();
     // Refused by the check of the request, which names what is wrong with it.
     let mut unknown = server(&password);
@@ -158,6 +162,43 @@ async fn secrets_stay_secret(backend: Backend) {
     let (status, changed) = call("PATCH", &path, json!({"imap": server(&later)})).await;
     assert_eq!(status, 200, "{changed}");
     gateway.wait_for(&tenant, id, "refused", refused).await;
+    // Tokens: refused in the request, refreshed, and used on a server that does not take them.
+    let mut tokens = issuer.oauth2();
+    tokens["access_token"] = json!(issuer.access_token());
+    let mut by_token = server(&password);
+    by_token["oauth2"] = tokens.clone();
+    let (status, both) = call(
+        "POST",
+        "/v1/mailboxes",
+        create("token@example.test", by_token.clone()),
+    )
+    .await;
+    assert_eq!(status, 422, "{both}");
+    by_token.as_object_mut().unwrap().remove("password");
+    by_token["oauth2"]["refresh_token"] = json!([tokens["refresh_token"]]);
+    let (status, shape) = call(
+        "POST",
+        "/v1/mailboxes",
+        create("token@example.test", by_token.clone()),
+    )
+    .await;
+    assert!((400..500).contains(&status), "{shape}");
+    by_token["oauth2"] = tokens;
+    by_token["oauth2"]["expires_at"] = json!("2020-01-01T00:00:00Z");
+    let (status, third) = call("POST", "/v1/mailboxes", create("token@example.test", by_token)).await;
+    assert_eq!(status, 201, "{third}");
+    gateway.wait_for(&tenant, id_of(&third), "refused", refused).await;
+    assert_eq!(issuer.asked(), 1);
+    issuer.set(Mood::Refuses);
+    let mut again = issuer.oauth2();
+    again["client_id"] = json!("desk");
+    let path_of_third = format!("/v1/mailboxes/{}", third["id"].as_str().unwrap());
+    call("PATCH", &path_of_third, json!({"imap": {"oauth2": again}})).await;
+    let halted = |mailbox: &Mailbox| mailbox.halted.then_some(());
+    gateway
+        .wait_for(&tenant, id_of(&third), "without a grant", halted)
+        .await;
+    call("GET", &path_of_third, json!(null)).await;
     call("GET", &path, json!(null)).await;
     call("GET", "/v1/mailboxes", json!(null)).await;
     call("GET", "/v1/api-keys", json!(null)).await;
@@ -183,13 +224,17 @@ async fn secrets_stay_secret(backend: Backend) {
     );
     // Of a key, the part that is no secret is stored and may be logged; the last characters are the secret.
     let secret_of = |key: &str| key[key.len() - 24..].to_owned();
+    let issued = issuer.issued().into_iter().map(|token| ("a token", token));
     for (name, secret) in [
         ("the password", password),
         ("a wrong password", wrong),
         ("a later password", later),
         ("the tenant's key", secret_of(&tenant.key)),
         ("the admin key", secret_of(&admin)),
-    ] {
+    ]
+    .into_iter()
+    .chain(issued)
+    {
         let hex = secret
             .bytes()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));

@@ -62,7 +62,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(code: Option<&str>, text: &[u8]) -> Self {
+    pub(in crate::mail) fn new(code: Option<&str>, text: &[u8]) -> Self {
         let code = code.map(|code| {
             code.chars()
                 .filter(char::is_ascii_graphic)
@@ -76,7 +76,7 @@ impl Answer {
     }
 
     /// The same answer with what must not be shown replaced, should the server repeat it.
-    pub(super) fn without(mut self, secrets: &[&str]) -> Self {
+    pub(in crate::mail) fn without(mut self, secrets: &[&str]) -> Self {
         for secret in secrets {
             let secret = Zeroizing::new(shown(secret).collect::<String>());
             if secret.is_empty() {

@@ -24,7 +24,7 @@ use self::{
     steps::{Change, Copy, Step},
 };
 use super::{
-    App, detach, logins,
+    App, detach, logins, oauth,
     sync::offers_labels,
     verify::{credentials, endpoint},
 };
@@ -247,6 +247,8 @@ impl Job {
         let login = logins::open(&self.app, tenant, mailbox, Service::Imap)
             .await?
             .ok_or(Error::Conflict(Conflict::CredentialsRefused(mailbox)))?;
+        let login = oauth::ready(&self.app, tenant, mailbox, login, false).await;
+        let login = login.map_err(|unready| Fault::Refused(unready.to_string()))?;
         let place = held
             .place()
             .await
@@ -332,12 +334,15 @@ impl Job {
         }
     }
 
-    /// What a server says, as a sentence, without the password, should it repeat it.
+    /// What a server says, as a sentence, without the password or token, should it repeat it.
     async fn clean(&self, reason: &str) -> String {
         let Target { tenant, mailbox, .. } = self.target;
         let login = logins::open(&self.app, tenant, mailbox, Service::Imap).await;
         let mut reason = match login {
-            Ok(Some(login)) => reason.replace(login.password.expose_secret(), "***"),
+            Ok(Some(login)) => match login.secret.presented() {
+                Some(secret) => reason.replace(secret.expose_secret(), "***"),
+                None => reason.to_owned(),
+            },
             Ok(None) | Err(_) => "The mail server cannot be used.".to_owned(),
         };
         if let Some(first) = reason.get_mut(..1) {

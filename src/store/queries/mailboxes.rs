@@ -10,6 +10,7 @@ use crate::{
     model::{
         Result,
         caller::Visibility,
+        credentials::Auth,
         id::TenantId,
         mailbox::{MailboxFilter, Service, SyncProgress},
         message::address_key,
@@ -265,6 +266,25 @@ pub(crate) async fn get_login(
         .get_result(conn)
         .await
         .optional()?)
+}
+
+pub(crate) async fn swap_tokens(
+    conn: &mut Connection,
+    tenant: TenantId,
+    mailbox: Uuid,
+    service: Service,
+    read: &[u8],
+    new: &[u8],
+) -> Result<bool> {
+    let row = mailbox_credentials::table.find((Id(tenant.0), Id(mailbox), service.as_str()));
+    let swapped = diesel::update(
+        row.filter(mailbox_credentials::auth.eq(Auth::OAuth2.as_str()))
+            .filter(mailbox_credentials::secret.eq(read.to_vec())),
+    )
+    .set(mailbox_credentials::secret.eq(new.to_vec()))
+    .execute(conn)
+    .await?;
+    Ok(swapped == 1)
 }
 
 pub(crate) async fn delete_login(

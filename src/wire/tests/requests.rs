@@ -8,6 +8,7 @@ use super::sample;
 use crate::{
     model::{
         Error, Result,
+        credentials::Secret,
         mailbox::{BindingPatch, NewMailbox, Security},
         patch::Patch,
         provider::Provider,
@@ -63,7 +64,9 @@ fn a_mailbox_to_create_keeps_its_password_out_of_sight() {
         (new.imap.settings.port, new.imap.settings.security),
         (993, Security::Tls)
     );
-    assert_eq!(new.imap.password.expose_secret(), "s3cret-word");
+    assert!(
+        matches!(&new.imap.secret, Secret::Password(password) if password.expose_secret() == "s3cret-word")
+    );
     assert_eq!(
         new.binding,
         BindingPatch {
@@ -97,6 +100,78 @@ fn every_fault_of_a_mailbox_to_create_is_named_with_its_path() {
 }
 
 #[test]
+fn a_login_has_a_password_or_tokens_and_tokens_are_whole() {
+    let tokens = || {
+        json!({
+            "token_url": "https://id.example.org/token",
+            "client_id": "desk",
+            "refresh_token": "s3cret-refresh",
+            "access_token": "s3cret-access",
+            "expires_at": "2026-01-01T00:00:00Z",
+        })
+    };
+    let with = |change: &dyn Fn(&mut Value)| {
+        create(|body| {
+            body["imap"].as_object_mut().unwrap().remove("password");
+            body["imap"]["oauth2"] = tokens();
+            change(body);
+        })
+    };
+    let new = with(&|_| {}).unwrap();
+    assert!(!format!("{new:?}").contains("s3cret"));
+    let Secret::OAuth2(given) = new.imap.secret else {
+        panic!("these are tokens")
+    };
+    assert_eq!(given.refresh_token.expose_secret(), "s3cret-refresh");
+    assert_eq!(given.access_token.unwrap().expose_secret(), "s3cret-access");
+    assert!(given.expires_at.is_some() && given.client_secret.is_none());
+
+    let faults = |change: &dyn Fn(&mut Value)| paths(with(change));
+    assert_eq!(
+        faults(&|body| body["imap"]["password"] = "x".into()),
+        ["imap.oauth2"]
+    );
+    assert_eq!(
+        faults(&|body| body["imap"]["oauth2"] = Value::Null),
+        ["imap.password"]
+    );
+    let wrong = |body: &mut Value| {
+        let tokens = &mut body["imap"]["oauth2"];
+        tokens["token_url"] = "https://me:secret@id.example.org/token".into();
+        tokens["client_id"] = "a\0".into();
+        tokens["refresh_token"] = "a\nb".into();
+    };
+    let expected = [
+        "imap.oauth2.token_url",
+        "imap.oauth2.client_id",
+        "imap.oauth2.refresh_token",
+    ];
+    assert_eq!(faults(&wrong), expected);
+    for url in [
+        "ftp://id.example.org/",
+        "id.example.org/token",
+        "https://id.example.org/#x",
+    ] {
+        let found = faults(&|body| body["imap"]["oauth2"]["token_url"] = url.into());
+        assert_eq!(found, ["imap.oauth2.token_url"], "{url}");
+    }
+    let mut body = json!({"imap": server()});
+    body["imap"].as_object_mut().unwrap().remove("password");
+    body["imap"]["oauth2"] = tokens();
+    assert!(
+        read::<v1::server::VerifyMailbox>(body.clone())
+            .into_model()
+            .is_ok()
+    );
+    body["imap"]["oauth2"]
+        .as_object_mut()
+        .unwrap()
+        .remove("access_token");
+    let refused = read::<v1::server::VerifyMailbox>(body).into_model();
+    assert_eq!(paths(refused), ["imap.oauth2.access_token"]);
+}
+
+#[test]
 fn what_the_schema_says_is_refused_when_the_body_is_read() {
     for (field, value) in [
         ("port", json!(0)),
@@ -104,7 +179,6 @@ fn what_the_schema_says_is_refused_when_the_body_is_read() {
         ("security", json!("ssl")),
         ("host", json!("")),
         ("password", json!("")),
-        ("password", Value::Null),
         ("pasword", json!("x")),
     ] {
         let mut body = json!({"address": "desk@example.org", "imap": server()});
@@ -160,7 +234,7 @@ fn a_patch_tells_left_out_null_and_value_apart() {
         (imap.host, imap.port, imap.security, imap.username),
         (None, None, None, None)
     );
-    assert_eq!(imap.password.unwrap().expose_secret(), "new");
+    assert!(matches!(imap.secret, Some(Secret::Password(password)) if password.expose_secret() == "new"));
     assert!(matches!(patch.smtp, Patch::Null));
     let faults = read::<v1::mailbox::UpdateMailbox>(json!({"smtp": {"host": "a b"}, "name": "\u{7}"}));
     assert_eq!(paths(faults.into_model()), ["name", "smtp.host"]);

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod mailbox;
 pub mod member;
 pub mod message;
+pub mod oauth;
 pub mod page;
 pub mod problem;
 pub mod server;

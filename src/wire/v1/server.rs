@@ -6,15 +6,16 @@ use poem_openapi::{
 };
 use secrecy::SecretString;
 
-use super::check::Faults;
+use super::{check::Faults, oauth::OAuth2};
 use crate::model::{
     self, Result,
+    credentials::Secret,
     mailbox::{ServerLogin, ServerPatch},
 };
 
 /// The longest user name, in characters.
 const MAX_USERNAME: usize = 320;
-/// The longest password, in characters; an app password or a token of a provider is far below.
+/// The longest password, in characters; an app password of a provider is far below.
 const MAX_PASSWORD: usize = 4_096;
 
 /// How a connection is secured. `tls`: TLS from the first byte (RFC 8314). `starttls`: plain first, then TLS, refused
@@ -34,9 +35,9 @@ pub enum Security {
     None,
 }
 
-/// Where a mail server is and how to log in.
+/// Where a mail server is and how to log in: with `password` or with `oauth2`, exactly one of the two.
 #[derive(Clone, Object)]
-#[oai(deny_unknown_fields, example)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none, example)]
 pub struct MailServer {
     /// Host name or IP address, at most 253 characters.
     #[oai(validator(min_length = 1, max_length = 253))]
@@ -51,7 +52,9 @@ pub struct MailServer {
     pub username: String,
     /// The password. It is encrypted before it is stored, and never answered.
     #[oai(validator(min_length = 1, max_length = 4096))]
-    pub password: Password,
+    pub password: Option<Password>,
+    /// Tokens of OAuth 2.0, in place of a password.
+    pub oauth2: Option<OAuth2>,
 }
 
 impl MailServer {
@@ -63,11 +66,18 @@ impl MailServer {
             security,
             username,
             password,
+            oauth2,
         } = self;
         faults.host(&format!("{path}.host"), &host);
         faults.port(&format!("{path}.port"), port);
         faults.credential(&format!("{path}.username"), &username, MAX_USERNAME);
-        faults.credential(&format!("{path}.password"), &password.0, MAX_PASSWORD);
+        if password.is_none() && oauth2.is_none() {
+            faults.add(
+                &format!("{path}.password"),
+                "Give a password, or tokens as oauth2.",
+            );
+        }
+        let secret = secret(path, password, oauth2, faults);
         let settings = model::mailbox::ServerSettings {
             host,
             port,
@@ -76,9 +86,29 @@ impl MailServer {
         };
         ServerLogin {
             settings,
-            password: SecretString::from(password.0),
+            // Nothing is made of the empty one: what is missing is a fault.
+            secret: secret.unwrap_or_else(|| Secret::Password(SecretString::default())),
         }
     }
+}
+
+/// The one of the two that is given; both are a fault.
+fn secret(
+    path: &str,
+    password: Option<Password>,
+    oauth2: Option<OAuth2>,
+    faults: &mut Faults,
+) -> Option<Secret> {
+    if password.is_some() && oauth2.is_some() {
+        faults.add(&format!("{path}.oauth2"), "Give a password or oauth2, not both.");
+    }
+    if let Some(password) = &password {
+        faults.credential(&format!("{path}.password"), &password.0, MAX_PASSWORD);
+    }
+    let tokens = oauth2.map(|oauth2| oauth2.into_model(&format!("{path}.oauth2"), faults));
+    password
+        .map(|password| Secret::Password(SecretString::from(password.0)))
+        .or_else(|| tokens.map(|tokens| Secret::OAuth2(Box::new(tokens))))
 }
 
 impl Example for MailServer {
@@ -88,12 +118,14 @@ impl Example for MailServer {
             port: 993,
             security: Security::Tls,
             username: "desk@example.org".into(),
-            password: Password("app-password".into()),
+            password: Some(Password("app-password".into())),
+            oauth2: None,
         }
     }
 }
 
-/// What changes about a mail server; what is left out stays.
+/// What changes about a mail server; what is left out stays. `password` and `oauth2` each take the place of whichever was
+/// there; `oauth2` is given as a whole.
 #[derive(Clone, Default, Object)]
 #[oai(deny_unknown_fields, skip_serializing_if_is_none, example)]
 pub struct UpdateMailServer {
@@ -111,6 +143,8 @@ pub struct UpdateMailServer {
     /// The password. It is encrypted before it is stored, and never answered.
     #[oai(validator(min_length = 1, max_length = 4096))]
     pub password: Option<Password>,
+    /// Tokens of OAuth 2.0, in place of a password.
+    pub oauth2: Option<OAuth2>,
 }
 
 impl UpdateMailServer {
@@ -122,6 +156,7 @@ impl UpdateMailServer {
             security,
             username,
             password,
+            oauth2,
         } = self;
         if let Some(host) = &host {
             faults.host(&format!("{path}.host"), host);
@@ -132,15 +167,13 @@ impl UpdateMailServer {
         if let Some(username) = &username {
             faults.credential(&format!("{path}.username"), username, MAX_USERNAME);
         }
-        if let Some(password) = &password {
-            faults.credential(&format!("{path}.password"), &password.0, MAX_PASSWORD);
-        }
+        let secret = secret(path, password, oauth2, faults);
         ServerPatch {
             host,
             port,
             security: security.map(Into::into),
             username,
-            password: password.map(|password| SecretString::from(password.0)),
+            secret,
         }
     }
 }
@@ -154,7 +187,8 @@ impl Example for UpdateMailServer {
     }
 }
 
-/// Servers to try, without storing anything.
+/// Servers to try, without storing anything. With `oauth2` the access token is tried as it is, so it has to be given: a
+/// refresh can use up the refresh token.
 #[derive(Clone, Object)]
 #[oai(deny_unknown_fields, skip_serializing_if_is_none, example)]
 pub struct VerifyMailbox {
@@ -172,6 +206,14 @@ impl VerifyMailbox {
         let mut faults = Faults::default();
         let imap = imap.into_login("imap", &mut faults);
         let smtp = smtp.map(|smtp| smtp.into_login("smtp", &mut faults));
+        for (path, login) in [("imap", Some(&imap)), ("smtp", smtp.as_ref())] {
+            if let Some(Secret::OAuth2(tokens)) = login.map(|login| &login.secret)
+                && tokens.access_token.is_none()
+            {
+                let detail = "Give an access token: nothing is stored here, and a refresh can use up the refresh token.";
+                faults.add(&format!("{path}.oauth2.access_token"), detail);
+            }
+        }
         faults.or((imap, smtp))
     }
 }

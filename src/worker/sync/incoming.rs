@@ -178,9 +178,11 @@ impl Connection<'_> {
             Stop::Mail(imap::Error::Spool(_)) => (Fault::Elsewhere, 0),
             Stop::Mail(imap::Error::Protocol(_)) => (Fault::Lost, 3),
             Stop::Mail(_) => (Fault::Lost, 1),
-            Stop::Store(Error::Unavailable(_)) | Stop::Fenced | Stop::Cancelled | Stop::Again => {
-                (Fault::Elsewhere, 0)
-            }
+            Stop::Store(Error::Unavailable(_))
+            | Stop::Token(_)
+            | Stop::Fenced
+            | Stop::Cancelled
+            | Stop::Again => (Fault::Elsewhere, 0),
             // A store that takes another write refuses this one for what it holds.
             Stop::Store(_) => match sync::save_folder(&self.shared.app, self.fence, folder.clone()).await {
                 Ok(_) => (Fault::Lost, 3),

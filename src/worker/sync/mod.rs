@@ -48,13 +48,14 @@ struct Shared {
     app: App,
     /// Bounds the bytes of messages that are held in memory, in KiB.
     budget: Arc<Semaphore>,
+    /// What has to end before the process does.
+    tasks: TaskTracker,
 }
 
 /// Claims mailboxes and runs a task for each.
 pub struct Supervisor {
     shared: Shared,
     node: String,
-    tasks: TaskTracker,
     runs: AtomicU64,
 }
 
@@ -64,11 +65,11 @@ impl Supervisor {
         let shared = Shared {
             app,
             budget: Arc::new(Semaphore::new(BUDGET as usize)),
+            tasks: TaskTracker::new(),
         };
         Self {
             shared,
             node,
-            tasks: TaskTracker::new(),
             runs: AtomicU64::new(0),
         }
     }
@@ -107,8 +108,8 @@ impl Supervisor {
                 renewed = Instant::now();
             }
         }
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
     }
 
     /// Claims what is free and starts its tasks.
@@ -136,7 +137,7 @@ impl Supervisor {
         let id = self.runs.fetch_add(1, Ordering::Relaxed);
         let shared = self.shared.clone();
         shared.app.signals.register(lease.mailbox, id, switch.clone());
-        self.tasks.spawn(async move {
+        self.shared.tasks.spawn(async move {
             let ended = AssertUnwindSafe(run::sync(&shared, lease, &switch)).catch_unwind().await;
             if ended.is_err() {
                 tracing::error!(mailbox = %lease.mailbox, "the sync of a mailbox panicked and is begun again");

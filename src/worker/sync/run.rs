@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     mail::imap::{Client, FailureClass, Session},
-    model::{lease::Lease, provider::Provider, state::Signal},
+    model::{Error, lease::Lease, mailbox::ServerLogin, provider::Provider, state::Signal},
     service::{
+        oauth,
         sync::{self, Report},
         verify::{credentials, endpoint},
     },
@@ -67,7 +68,7 @@ async fn handle(
     backoff: &mut Backoff,
 ) -> Result<Duration, Stop> {
     let random = rand::random::<f64>();
-    let error = match stop {
+    let (class, code) = match stop {
         Stop::Fenced => return Err(Stop::Fenced),
         Stop::Cancelled => return Err(Stop::Cancelled),
         // Each has a reason that the next connection removes; should it not, it is a failure like any other.
@@ -80,44 +81,30 @@ async fn handle(
             tracing::error!(mailbox = %lease.mailbox, error = error as &dyn std::error::Error, "a sync could not write");
             return Ok(backoff.next(None, random));
         }
-        Stop::Mail(error) => error,
+        Stop::Mail(error) => (error.class(), error.code()),
+        Stop::Token(error) => (error.class(), error.code()),
     };
-    tracing::info!(mailbox = %lease.mailbox, code = error.code(), "the connection of a mailbox failed");
-    let problem = Some((error.code().to_owned(), error.to_string()));
-    match error.class() {
-        FailureClass::Credentials => {
-            memory.refusals += 1;
-            if memory.refusals < REFUSALS {
-                return Ok(backoff.next(None, random));
-            }
-            let report = Report {
-                signal: Signal::Refused,
-                problem,
-                capabilities: None,
-            };
-            sync::report(&shared.app, lease, report).await?;
-            Err(Stop::Cancelled)
+    tracing::info!(mailbox = %lease.mailbox, code, "the connection of a mailbox failed");
+    let refused = matches!(class, FailureClass::Credentials);
+    if refused {
+        memory.refusals += 1;
+        if memory.refusals < REFUSALS {
+            return Ok(backoff.next(None, random));
         }
-        FailureClass::Transient { retry_after } => {
-            memory.refusals = 0;
-            let report = Report {
-                signal: Signal::Failed,
-                problem,
-                capabilities: None,
-            };
-            sync::report(&shared.app, lease, report).await?;
-            Ok(backoff.next(retry_after, random))
-        }
-        FailureClass::Permanent => {
-            memory.refusals = 0;
-            let report = Report {
-                signal: Signal::Failed,
-                problem,
-                capabilities: None,
-            };
-            sync::report(&shared.app, lease, report).await?;
-            Ok(backoff.next(None, random))
-        }
+    } else if matches!(stop, Stop::Mail(_)) {
+        // A token endpoint that fails says nothing of the refusal that it was asked for.
+        memory.refusals = 0;
+    }
+    let report = Report {
+        signal: if refused { Signal::Refused } else { Signal::Failed },
+        problem: Some((code.to_owned(), stop.to_string())),
+        capabilities: None,
+    };
+    sync::report(&shared.app, lease, report).await?;
+    match class {
+        FailureClass::Credentials => Err(Stop::Cancelled),
+        FailureClass::Transient { retry_after } => Ok(backoff.next(retry_after, random)),
+        FailureClass::Permanent => Ok(backoff.next(None, random)),
     }
 }
 
@@ -129,7 +116,8 @@ async fn connection(
     memory: &mut Memory,
 ) -> Result<(), Stop> {
     // In a box: a mailbox that idles does not keep the room that its dial needs.
-    let (session, provider) = Box::pin(dial(shared, lease, switch)).await?;
+    let refused = memory.refusals > 0;
+    let (session, provider) = Box::pin(dial(shared, lease, switch, refused)).await?;
     memory.refusals = 0;
     let mut connection = Connection::new(shared, lease, switch, memory, session, provider);
     let ended = connection.serve().await;
@@ -139,14 +127,16 @@ async fn connection(
     ended
 }
 
-/// Dials and logs in.
+/// Dials and logs in; `refused` says that the last try's credentials were, so that new tokens are fetched.
 async fn dial(
     shared: &Shared,
     lease: Lease,
     switch: &CancellationToken,
+    refused: bool,
 ) -> Result<(Session, Provider), Stop> {
     let (mailbox, login) = sync::load(&shared.app, lease).await?;
     sync::report(&shared.app, lease, Report::of(Signal::Dialled)).await?;
+    let login = ready(shared, lease, switch, login, refused).await?;
     let dial = async {
         let client = Client::connect(&shared.app.dialer, &endpoint(&login)).await?;
         client.login(&credentials(&login)).await
@@ -160,6 +150,21 @@ async fn dial(
     };
     sync::report(&shared.app, lease, report).await?;
     Ok((session, mailbox.provider))
+}
+
+/// The login with tokens that can be used. The process waits for a refresh before it ends, a closed mailbox does not.
+async fn ready(
+    shared: &Shared,
+    lease: Lease,
+    switch: &CancellationToken,
+    login: ServerLogin,
+    refused: bool,
+) -> Result<ServerLogin, Stop> {
+    let app = shared.app.clone();
+    let ready = async move { oauth::ready(&app, lease.tenant, lease.mailbox, login, refused).await };
+    let ready = shared.tasks.spawn(ready);
+    let ended = switch.run_until_cancelled(ready).await.ok_or(Stop::Cancelled)?;
+    Ok(ended.map_err(Error::internal)??)
 }
 
 /// LOGOUT, as far as there is time; nothing depends on it.

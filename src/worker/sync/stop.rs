@@ -4,7 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::{mail::imap::Error as MailError, model::Error, service::sync::Halt};
+use crate::{
+    mail::{imap::Error as MailError, oauth::TokenError},
+    model::Error,
+    service::{oauth::Unready, sync::Halt},
+};
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +25,9 @@ pub(super) enum Stop {
     /// The mail server.
     #[error(transparent)]
     Mail(#[from] MailError),
+    /// The endpoint that grants access tokens.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The store.
     #[error(transparent)]
     Store(#[from] Error),
@@ -35,10 +42,19 @@ impl From<Halt> for Stop {
     }
 }
 
+impl From<Unready> for Stop {
+    fn from(unready: Unready) -> Self {
+        match unready {
+            Unready::Token(error) => Self::Token(error),
+            Unready::Halt(halt) => halt.into(),
+        }
+    }
+}
+
 /// What is remembered from one connection of a mailbox to the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// How often in a row the server refused the credentials.
+    /// How often in a row the credentials were refused.
     pub(super) refusals: u32,
     /// How often a new connection was asked for at once, since one was healthy.
     pub(super) again: u32,

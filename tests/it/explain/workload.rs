@@ -304,6 +304,8 @@ async fn changes(tx: &mut Conn, filled: Filled) -> Done {
     tx.set_progress(tenant, mailbox, Some(&progress)).await?;
     tx.set_last_synced(tenant, mailbox, at(5)).await?;
     tx.set_login(tenant, mailbox, Service::Smtp, &login()).await?;
+    tx.swap_tokens(tenant, mailbox, Service::Smtp, &[1, 2, 3], &[4])
+        .await?;
     tx.delete_login(tenant, mailbox, Service::Smtp).await?;
     let other = folder(mailbox);
     let other = postroom::model::folder::Folder {

@@ -51,8 +51,29 @@ impl Dovecot {
         Self::start_with("")
     }
 
+    /// Starts a Dovecot without users that takes access tokens by this SASL mechanism, and asks there whether one is valid.
+    pub(crate) fn start_with_tokens(mechanism: &str, introspection_url: &str) -> Self {
+        let (conf, rest) = if is_old() {
+            (
+                include_str!("dovecot-2.3-oauth2.conf"),
+                include_str!("dovecot-2.3-oauth2.conf.ext"),
+            )
+        } else {
+            (include_str!("dovecot-2.4-oauth2.conf"), "")
+        };
+        let fill = |text: &str| {
+            text.replace("$mechanism", mechanism)
+                .replace("$introspection_url", introspection_url)
+        };
+        Self::start_from(&fill(conf), Some(("oauth2.conf.ext", &fill(rest))))
+    }
+
     /// Starts a Dovecot without users, with these lines after the others of its configuration: a later setting wins.
     pub(crate) fn start_with(settings: &str) -> Self {
+        Self::start_from(settings, None)
+    }
+
+    fn start_from(settings: &str, file: Option<(&str, &str)>) -> Self {
         let folder = tempfile::Builder::new().prefix("dovecot-").tempdir().unwrap();
         for name in ["run", "mail", "users"] {
             fs::create_dir(folder.path().join(name)).unwrap();
@@ -65,6 +86,9 @@ impl Dovecot {
                     .arg("dovecot:")
                     .arg(folder.path().join("mail")),
             );
+        }
+        if let Some((name, text)) = file {
+            fs::write(folder.path().join(name), text).unwrap();
         }
         let certificates = Certificates::write(folder.path(), &[Self::HOST, "127.0.0.1"]);
         let mut started = Self {
@@ -294,9 +318,10 @@ impl Dovecot {
             ("$imap_port", &self.ports.0.to_string()),
             ("$imaps_port", &self.ports.1.to_string()),
         ];
-        let version = match succeed(Command::new(program("dovecot")).arg("--version")) {
-            version if version.starts_with("2.3.") => include_str!("dovecot-2.3.conf"),
-            _ => include_str!("dovecot-2.4.conf"),
+        let version = if is_old() {
+            include_str!("dovecot-2.3.conf")
+        } else {
+            include_str!("dovecot-2.4.conf")
         };
         let template = [version, include_str!("dovecot.conf"), &self.settings].concat();
         values
@@ -351,6 +376,11 @@ fn program(name: &str) -> PathBuf {
         .into_iter()
         .find(|path| path.exists())
         .unwrap_or_else(|| name.into())
+}
+
+/// Whether it is Dovecot 2.3, and not 2.4.
+fn is_old() -> bool {
+    succeed(Command::new(program("dovecot")).arg("--version")).starts_with("2.3.")
 }
 
 /// Whether this process runs as root, told by who owns a folder that it made.

@@ -10,6 +10,7 @@ use postroom::{
         Error,
         caller::{Caller, Identity},
         clock::Clock,
+        credentials::Secret,
         mailbox::{BindingPatch, Mailbox, NewMailbox, Security, ServerLogin, ServerSettings},
     },
     service::{
@@ -19,7 +20,7 @@ use postroom::{
     },
     worker,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -312,7 +313,7 @@ impl Login<'_> {
             provider: None,
             imap: ServerLogin {
                 settings,
-                password: SecretString::from(self.password.to_owned()),
+                secret: Secret::Password(self.password.to_owned().into()),
             },
             smtp: None,
             binding: BindingPatch::default(),

@@ -8,4 +8,5 @@ pub(crate) mod gateway;
 pub(crate) mod lint;
 pub(crate) mod postgres;
 pub(crate) mod soak;
+pub(crate) mod tokens;
 pub(crate) mod tooling;
