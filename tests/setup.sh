@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing. `setup.sh build`: a C compiler. `setup.sh test`: all that the tests need as well: PostgreSQL,
-# Dovecot, Chromium, curl and Python from Debian's packages, cargo-nextest, and pinned node and Python tools and the
-# messages of CPython's tests in target/tooling.
+# Dovecot, Chromium, curl and Python from Debian's packages, cargo-nextest, and in target/tooling Cyrus, pinned node and
+# Python tools and the messages of CPython's tests.
 # `setup.sh deny`: cargo-deny. What is already there is left as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -70,6 +70,50 @@ check_dovecot() {
     2.3.* | 2.4.*) ;;
     *) fail "the tests are written for Dovecot 2.3 and 2.4; found $(dovecot --version)." ;;
   esac
+}
+
+# The libraries that packages need by name and the system lacks.
+lacking_libraries() {
+  local name
+  apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$@" |
+    sed -nE 's/^ *\|?(Pre)?Depends: (lib[^ <:]+)$/\2/p' | sort -u | while read -r name; do
+    dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || echo "$name"
+  done
+}
+
+# Cyrus, with the libraries that it needs and the system lacks, in target/tooling/cyrus: nothing of it is installed, because
+# as packages Dovecot and Cyrus exclude each other.
+cyrus() {
+  local home=$tooling/cyrus sudo=() wanted=(cyrus-common cyrus-imapd libeatmydata1) all=() package
+  [ -x $home/bin/imapd ] && return
+  if [ -z "$(distribution)" ] || ! has apt-get || ! has dpkg-deb; then
+    fail "needs Cyrus IMAP 3.6 or newer beside Dovecot: link the folder of its imapd and master to $PWD/$home/bin," \
+      "and one of the libraries that are not the system's to $PWD/$home/lib."
+  fi
+  [ "$(id -u)" -eq 0 ] || ! has sudo || sudo=(sudo)
+  echo 'Unpacking Cyrus'
+  rm -rf $home.new
+  mkdir -p $home.new/packages $home.new/root $home.new/bin $home.new/lib
+  {
+    # Lists that are old name packages that are not there any more.
+    "${sudo[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 || true
+    while [ ${#wanted[@]} -gt 0 ]; do
+      (cd $home.new/packages && apt-get download -q "${wanted[@]}")
+      all+=("${wanted[@]}")
+      mapfile -t wanted < <(lacking_libraries "${wanted[@]}" | grep -vxF "$(printf '%s\n' "${all[@]}")" || true)
+    done
+  } >target/apt.log 2>&1 </dev/null || fail "Cyrus could not be fetched: $(tail -n 20 target/apt.log)"
+  for package in $home.new/packages/*.deb; do dpkg-deb -x "$package" $home.new/root; done
+  find $home.new/root -name '*.so*' -exec cp -a {} $home.new/lib/ \;
+  cp $home.new/root/usr/lib/cyrus/bin/{master,imapd,idled,ctl_cyrusdb} $home.new/bin/
+  rm -rf $home.new/packages $home.new/root $home
+  mv $home.new $home
+}
+
+check_cyrus() {
+  local missing
+  missing=$(LD_LIBRARY_PATH=$tooling/cyrus/lib ldd $tooling/cyrus/bin/{master,imapd,idled} | grep 'not found' || true)
+  [ -z "$missing" ] || fail "Cyrus lacks libraries; remove $tooling/cyrus and run the command again: $missing"
 }
 
 # cargo_tool NAME VERSION: builds a cargo tool from source, when it is missing.
@@ -161,6 +205,8 @@ case "${1:-}" in
     system_packages test
     check_dovecot
     mkdir -p $tooling
+    cyrus
+    check_cyrus
     python_tools
     python_messages
     npm_tools browser tests/browser

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # with-servers.sh COMMAND…: runs COMMAND with a PostgreSQL of its own (POSTROOM_TEST_POSTGRES) and a temporary folder of its
-# own (TMPDIR), and leaves nothing behind: neither the server, nor the folder, nor a Dovecot that a killed test left running.
+# own (TMPDIR), and leaves nothing behind: neither the server, nor the folder, nor a Dovecot or Cyrus that a killed test left running.
 set -euo pipefail
 
 fail() {
@@ -63,6 +63,12 @@ done
 [ -n "$port" ] || fail "PostgreSQL did not start: $(tail -n 5 "$home/pg/log")"
 
 export TMPDIR=$home
+# Cyrus runs as an unprivileged user, who may not see this folder's parents.
+unpacked=$(dirname "$0")/../target/tooling/cyrus
+if [ -d "$unpacked" ]; then
+  cp -a "$unpacked" "$home/cyrus"
+  export POSTROOM_TEST_CYRUS=$home/cyrus
+fi
 export POSTROOM_TEST_POSTGRES="postgres://postgres:$password@127.0.0.1:$port/postgres"
 status=0
 "$@" || status=$?

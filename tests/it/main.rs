@@ -79,6 +79,8 @@ mod search;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod store;

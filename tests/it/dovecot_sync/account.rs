@@ -1,4 +1,4 @@
-//! A mailbox on a Dovecot of the test's own, a gateway that syncs it, and a session of the test beside the gateway's.
+//! A mailbox on a mail server of the test's own, a gateway that syncs it, and a session of the test beside the gateway's.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -21,27 +21,28 @@ use crate::{
     support::{
         dovecot::Dovecot,
         gateway::{Backend, Gateway, Login, Tenant},
+        server::MailServer,
     },
 };
 
 pub(crate) const USER: &str = "anna";
 pub(crate) const ADDRESS: &str = "anna@example.org";
 
-/// A mailbox on a Dovecot of the test's own, and a session of the test beside the gateway's.
-pub(crate) struct World {
-    pub(crate) server: Dovecot,
+/// A mailbox on a mail server of the test's own, and a session of the test beside the gateway's.
+pub(crate) struct World<S = Dovecot> {
+    pub(crate) server: S,
     pub(crate) gateway: Gateway,
     pub(crate) tenant: Tenant,
     pub(crate) session: Session,
 }
 
 /// Logs in beside the gateway.
-pub(crate) async fn log_in(server: &Dovecot, username: &str) -> Session {
+pub(crate) async fn log_in(server: &impl MailServer, username: &str) -> Session {
     let guard = Guard::new(["127.0.0.0/8".parse().unwrap()]);
-    let dialer = Dialer::new(guard, tls::client_config(Some(server.ca_pem())).unwrap());
+    let dialer = Dialer::new(guard, tls::client_config(None).unwrap());
     let endpoint = Endpoint {
         host: "127.0.0.1".to_owned(),
-        port: server.imap_port(),
+        port: server.port(),
         security: Security::None,
     };
     let password = format!("{username}'s password").into();
@@ -58,6 +59,7 @@ pub(crate) async fn log_in(server: &Dovecot, username: &str) -> Session {
 }
 
 impl World {
+    /// On Dovecot.
     pub(crate) async fn start(backend: Backend) -> Self {
         Self::start_tweaked(backend, |_| {}).await
     }
@@ -65,6 +67,24 @@ impl World {
     pub(crate) async fn start_tweaked(backend: Backend, tweak: impl FnOnce(&mut Config)) -> Self {
         let server = Dovecot::start();
         server.user(USER);
+        Self::on_tweaked(server, backend, tweak).await
+    }
+}
+
+impl<S: MailServer> World<S> {
+    /// On a server of this kind.
+    pub(crate) async fn launch(backend: Backend) -> Self {
+        let server = S::launch();
+        server.add_user(USER);
+        Self::on(server, backend).await
+    }
+
+    /// On this server, which has the user.
+    pub(crate) async fn on(server: S, backend: Backend) -> Self {
+        Self::on_tweaked(server, backend, |_| {}).await
+    }
+
+    async fn on_tweaked(server: S, backend: Backend, tweak: impl FnOnce(&mut Config)) -> Self {
         let session = log_in(&server, USER).await;
         let gateway = Gateway::start_tweaked(backend, &[], tweak).await;
         let tenant = gateway.tenant("Acme").await;
@@ -80,7 +100,7 @@ impl World {
         let login = Login {
             address: ADDRESS,
             host: "127.0.0.1",
-            port: self.server.imap_port(),
+            port: self.server.port(),
             security: Security::None,
             username: USER,
             password: "anna's password",
