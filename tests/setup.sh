@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing. `setup.sh build`: a C compiler. `setup.sh test`: all that the tests need as well: PostgreSQL,
-# Dovecot, Chromium, curl and Python from Debian's packages, cargo-nextest, and in target/tooling Cyrus, pinned node and
-# Python tools and the messages of CPython's tests.
+# Dovecot, Chromium, curl and Python from Debian's packages, cargo-nextest, and in target/tooling Cyrus (unpacked from
+# Debian's packages), pinned node and Python tools and the messages of CPython's tests.
 # `setup.sh deny`: cargo-deny. What is already there is left as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -81,29 +81,39 @@ lacking_libraries() {
   done
 }
 
+# fetch FOLDER PACKAGE…: the packages, and of what they need the libraries that the system lacks.
+fetch() {
+  local folder=$1 sudo=() all=() lacking
+  shift
+  [ "$(id -u)" -eq 0 ] || ! has sudo || sudo=(sudo)
+  # Lists that are old name packages that are not there any more.
+  "${sudo[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 || true
+  while [ $# -gt 0 ]; do
+    (cd "$folder" && apt-get download -q "$@") || return
+    all+=("$@")
+    lacking=$(lacking_libraries "$@") || return
+    lacking=$(grep -vxF "$(printf '%s\n' "${all[@]}")" <<<"$lacking" || true)
+    # shellcheck disable=SC2086 # a name a line
+    set -- $lacking
+  done
+}
+
 # Cyrus, with the libraries that it needs and the system lacks, in target/tooling/cyrus: nothing of it is installed, because
 # as packages Dovecot and Cyrus exclude each other.
 cyrus() {
-  local home=$tooling/cyrus sudo=() wanted=(cyrus-common cyrus-imapd libeatmydata1) all=() package
-  [ -x $home/bin/imapd ] && return
+  local home=$tooling/cyrus package
+  [ ! -x $home/bin/imapd ] || return 0
   if [ -z "$(distribution)" ] || ! has apt-get || ! has dpkg-deb; then
     fail "needs Cyrus IMAP 3.6 or newer beside Dovecot: link the folder of its imapd and master to $PWD/$home/bin," \
-      "and one of the libraries that are not the system's to $PWD/$home/lib."
+      "and one of the libraries that are not the system's, libeatmydata.so among them, to $PWD/$home/lib."
   fi
-  [ "$(id -u)" -eq 0 ] || ! has sudo || sudo=(sudo)
   echo 'Unpacking Cyrus'
   rm -rf $home.new
   mkdir -p $home.new/packages $home.new/root $home.new/bin $home.new/lib
-  {
-    # Lists that are old name packages that are not there any more.
-    "${sudo[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 || true
-    while [ ${#wanted[@]} -gt 0 ]; do
-      (cd $home.new/packages && apt-get download -q "${wanted[@]}")
-      all+=("${wanted[@]}")
-      mapfile -t wanted < <(lacking_libraries "${wanted[@]}" | grep -vxF "$(printf '%s\n' "${all[@]}")" || true)
-    done
-  } >target/apt.log 2>&1 </dev/null || fail "Cyrus could not be fetched: $(tail -n 20 target/apt.log)"
-  for package in $home.new/packages/*.deb; do dpkg-deb -x "$package" $home.new/root; done
+  fetch $home.new/packages cyrus-common cyrus-imapd libeatmydata1 >target/apt.log 2>&1 </dev/null ||
+    fail "the tests need Cyrus IMAP, and its Debian packages cyrus-common and cyrus-imapd could not be fetched:" \
+      "$(tail -n 20 target/apt.log)"
+  for package in "$home".new/packages/*.deb; do dpkg-deb -x "$package" $home.new/root; done
   find $home.new/root -name '*.so*' -exec cp -a {} $home.new/lib/ \;
   cp $home.new/root/usr/lib/cyrus/bin/{master,imapd,idled,ctl_cyrusdb} $home.new/bin/
   rm -rf $home.new/packages $home.new/root $home
@@ -112,7 +122,7 @@ cyrus() {
 
 check_cyrus() {
   local missing
-  missing=$(LD_LIBRARY_PATH=$tooling/cyrus/lib ldd $tooling/cyrus/bin/{master,imapd,idled} | grep 'not found' || true)
+  missing=$(LD_LIBRARY_PATH=$tooling/cyrus/lib ldd $tooling/cyrus/bin/{master,imapd,idled,ctl_cyrusdb} | grep 'not found' || true)
   [ -z "$missing" ] || fail "Cyrus lacks libraries; remove $tooling/cyrus and run the command again: $missing"
 }
 
