@@ -75,13 +75,15 @@ fn split_code(text: &[u8]) -> Option<(Code, &[u8])> {
 
 /// The identifier in `(identifier)`, as RFC 8474 writes it.
 pub(super) fn object_id(text: &[u8]) -> Option<String> {
-    let inner = text
-        .trim_ascii()
-        .strip_prefix(b"(")?
-        .strip_suffix(b")")?
-        .trim_ascii();
-    let valid = !inner.is_empty() && inner.len() <= 255 && inner.iter().all(u8::is_ascii_graphic);
-    valid.then(|| String::from_utf8_lossy(inner).into_owned())
+    let inner = text.trim_ascii().strip_prefix(b"(")?.strip_suffix(b")")?;
+    identifier(inner.trim_ascii())
+}
+
+/// An identifier, where it is one of RFC 8474 (section 7): servers are known that send whatever lay in their memory.
+pub(super) fn identifier(text: &[u8]) -> Option<String> {
+    let of_id = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let valid = (1..=255).contains(&text.len()) && text.iter().all(of_id);
+    valid.then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 /// The UIDs of a `COPYUID` or the UID of an `APPENDUID` (RFC 4315, section 3), and the UIDVALIDITY before them.
@@ -225,7 +227,9 @@ impl Response {
                 b"UIDVALIDITY" => status.uid_validity = small(),
                 b"UNSEEN" => status.unseen = small(),
                 b"HIGHESTMODSEQ" => status.highest_modseq = number().and_then(modseq),
-                b"MAILBOXID" => status.mailbox_id = value.items().first().and_then(Value::string),
+                b"MAILBOXID" => {
+                    status.mailbox_id = value.items().first().and_then(Value::bytes).and_then(identifier);
+                }
                 _ => {}
             }
         }

@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    response::modseq,
+    response::{identifier, modseq},
     token::{Cursor, Value},
     utf7,
 };
 
 /// The most flags and the most labels that are kept of one message.
 const MAX_WORDS: usize = 256;
-/// The longest flag, label or identifier that is kept, in bytes.
+/// The longest flag or label that is kept, in bytes.
 const MAX_WORD: usize = 1_000;
 
 /// What is known of one message. A field that the server did not send is `None`.
@@ -150,8 +150,8 @@ fn item(raw: &mut RawRow, name: &[u8], value: &Value<'_>) {
         b"X-GM-MSGID" => row.gm_msgid = value.number(),
         b"X-GM-THRID" => row.gm_thrid = value.number(),
         b"X-GM-LABELS" => row.gm_labels = words(value, utf7::decode),
-        b"EMAILID" => row.email_id = identifier(value),
-        b"THREADID" => row.thread_id = identifier(value),
+        b"EMAILID" => row.email_id = object_id(value),
+        b"THREADID" => row.thread_id = object_id(value),
         b"BODY[]" | b"BODY[]<0>" | b"RFC822" => raw.body = raw.body.take().or_else(|| part(value)),
         b"RFC822.HEADER" => raw.header = raw.header.take().or_else(|| part(value)),
         _ if name.starts_with(b"BODY[HEADER") => raw.header = raw.header.take().or_else(|| part(value)),
@@ -175,12 +175,8 @@ fn words(value: &Value<'_>, decode: impl Fn(&[u8]) -> String) -> Option<Vec<Stri
     )
 }
 
-fn identifier(value: &Value<'_>) -> Option<String> {
-    value
-        .items()
-        .first()?
-        .string()
-        .filter(|text| text.len() <= MAX_WORD)
+fn object_id(value: &Value<'_>) -> Option<String> {
+    identifier(value.items().first()?.bytes()?)
 }
 
 fn part(value: &Value<'_>) -> Option<Part> {

@@ -246,9 +246,9 @@ impl<'c> Connection<'c> {
                 .iter()
                 .find(|folder| folder.raw_name == entry.raw_name);
             let mut object_id = known.and_then(|folder| folder.object_id.clone());
-            if known.is_none() && self.session()?.capabilities().has("OBJECTID") {
-                object_id = match self.session()?.status(&entry.raw_name).await {
-                    Ok(status) => status.mailbox_id,
+            if known.is_none() {
+                object_id = match self.session()?.mailbox_id(&entry.raw_name).await {
+                    Ok(id) => id,
                     // Without it a rename is not followed, and nothing else is lost.
                     Err(Error::No { .. } | Error::Bad { .. }) => None,
                     Err(error) => return Err(error.into()),

@@ -58,7 +58,9 @@ fn statuses_with_and_without_codes() {
     );
     assert_eq!(response(b"+\r\n"), Response::Continuation(Vec::new()));
     assert_eq!(object_id(b"(F123)"), Some("F123".to_owned()));
-    assert_eq!(object_id(b"F123"), None);
+    for other in ["F123", "()", "(F 1)", "(\u{fffd}j@)"] {
+        assert_eq!(object_id(other.as_bytes()), None, "{other}");
+    }
 }
 
 #[test]
@@ -175,6 +177,16 @@ fn folder_statuses() {
         mailbox_id: Some("F9".to_owned()),
     };
     assert_eq!(status, expected);
+    let Response::FolderStatus(_, status) =
+        response(b"* STATUS x (MAILBOXID (\xf0\xc7j@\xb9U) MESSAGES 1)\r\n")
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (status.mailbox_id, status.messages),
+        (None, Some(1)),
+        "Cyrus has sent such ones"
+    );
 }
 
 #[test]

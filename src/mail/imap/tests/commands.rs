@@ -7,10 +7,10 @@ use crate::mail::imap::{
     BodyLimits, Error, FetchItems, FrameError, Phase, ProtocolError, Session, StoreFlags, UidSet,
 };
 
-const OFFERED: &str = "IDLE UIDPLUS MOVE ENABLE QRESYNC CONDSTORE SPECIAL-USE LIST-EXTENDED";
+const OFFERED: &str = "IDLE UIDPLUS MOVE ENABLE QRESYNC CONDSTORE SPECIAL-USE LIST-EXTENDED OBJECTID";
 
 /// The commands, each with data that a careless client could take for its whole answer.
-const COMMANDS: [(&str, &str); 13] = [
+const COMMANDS: [(&str, &str); 14] = [
     ("ENABLE", "* ENABLED QRESYNC\r\n"),
     ("LIST", "* LIST () \"/\" INBOX\r\n"),
     (
@@ -30,6 +30,7 @@ const COMMANDS: [(&str, &str); 13] = [
     ("UID EXPUNGE", "* VANISHED 1\r\n"),
     ("APPEND", ""),
     ("NOOP", "* 3 EXISTS\r\n"),
+    ("STATUS", "* STATUS INBOX (MAILBOXID (F1))\r\n"),
 ];
 
 async fn run(session: &mut Session, index: usize) -> Result<(), Error> {
@@ -53,7 +54,8 @@ async fn run(session: &mut Session, index: usize) -> Result<(), Error> {
         9 => session.uid_move(&one, b"x").await.map(drop),
         10 => session.uid_expunge(&one).await,
         11 => session.append(b"x", &[], None, b"").await.map(drop),
-        _ => session.noop().await,
+        12 => session.noop().await,
+        _ => session.mailbox_id(b"INBOX").await.map(drop),
     }
 }
 
