@@ -83,7 +83,7 @@ impl HttpClient {
             .no_proxy()
             .http1_only()
             .pool_max_idle_per_host(0)
-            .dns_resolver(Pinned(addresses.into()))
+            .dns_resolver(Pinned(addresses))
             .build()
             .map_err(failed)?;
         let mut answer = client.execute(request).await.map_err(failed)?;
@@ -136,11 +136,11 @@ fn failed(error: reqwest::Error) -> HttpError {
 }
 
 /// Answers the vetted addresses, whatever name is asked for: nothing is looked up a second time.
-struct Pinned(Arc<[SocketAddr]>);
+struct Pinned(Vec<SocketAddr>);
 
 impl Resolve for Pinned {
     fn resolve(&self, _: Name) -> Resolving {
-        let addresses: Addrs = Box::new(self.0.to_vec().into_iter());
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
         Box::pin(std::future::ready(Ok(addresses)))
     }
 }

@@ -70,12 +70,12 @@ impl World {
         }
     }
 
-    fn imap(&self, oauth2: Value) -> Value {
+    fn imap(&self, oauth2: &Value) -> Value {
         json!({"host": "127.0.0.1", "port": self.server.imap_port(), "security": "none", "username": "anna", "oauth2": oauth2})
     }
 
     async fn create(&self, oauth2: Value) -> Uuid {
-        let body = json!({"address": "anna@example.org", "imap": self.imap(oauth2)});
+        let body = json!({"address": "anna@example.org", "imap": self.imap(&oauth2)});
         let (status, mailbox) = self
             .gateway
             .call("POST", &self.tenant.key, "/v1/mailboxes", Some(body))
@@ -160,7 +160,7 @@ async fn dovecot_takes_tokens_by_xoauth2_and_they_are_refreshed_before_they_end(
     // One that is given is used until it is refused.
     let mut given = world.issuer.oauth2();
     given["access_token"] = world.issuer.access_token().into();
-    let body = json!({"imap": world.imap(given.clone())});
+    let body = json!({"imap": world.imap(&given)});
     let (status, verified) = world
         .gateway
         .call("POST", &world.tenant.key, "/v1/mailboxes/verify", Some(body))

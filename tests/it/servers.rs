@@ -343,14 +343,7 @@ async fn moves_renames_and_new_folders_are_followed<S: MailServer>(backend: Back
     }
     let mailbox = world.connect().await;
     assert_eq!(world.wait(mailbox.id, "connected", connected).await, 6);
-    let ids = |messages: Vec<Value>| -> BTreeMap<String, String> {
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        messages
-            .iter()
-            .map(|message| (text(&message["subject"]), text(&message["id"])))
-            .collect()
-    };
-    let before = ids(world.messages().await);
+    let before = ids(world.messages().await.iter());
 
     world.open("INBOX").await;
     world
@@ -377,7 +370,7 @@ async fn moves_renames_and_new_folders_are_followed<S: MailServer>(backend: Back
 
     let folders = world.folders(mailbox.id).await;
     assert!(!folders.contains_key("Old"), "{folders:?}");
-    let mut after = ids(world.messages().await);
+    let mut after = ids(world.messages().await.iter());
     assert!(after.remove("Letter 20").is_some());
     assert_eq!(after, before, "moved and renamed, the messages keep their ids");
     for (subject, folder) in [
@@ -402,8 +395,14 @@ async fn shelf(world: &World<impl MailServer>, folder: &Value) -> BTreeMap<Strin
     let here = messages
         .iter()
         .filter(|message| message["folders"].as_array().unwrap().contains(&folder["id"]));
+    ids(here)
+}
+
+/// The messages' subjects and ids.
+fn ids<'m>(messages: impl Iterator<Item = &'m Value>) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    here.map(|message| (text(&message["subject"]), text(&message["id"])))
+    messages
+        .map(|message| (text(&message["subject"]), text(&message["id"])))
         .collect()
 }
 

@@ -99,21 +99,27 @@ fn every_fault_of_a_mailbox_to_create_is_named_with_its_path() {
     assert_eq!(paths(faults), expected);
 }
 
+fn tokens() -> Value {
+    json!({
+        "token_url": "https://id.example.org/token",
+        "client_id": "desk",
+        "refresh_token": "s3cret-refresh",
+        "access_token": "s3cret-access",
+        "expires_at": "2026-01-01T00:00:00Z",
+    })
+}
+
+/// A mailbox's server with tokens in place of the password.
+fn give_tokens(body: &mut Value) {
+    body["imap"].as_object_mut().unwrap().remove("password");
+    body["imap"]["oauth2"] = tokens();
+}
+
 #[test]
 fn a_login_has_a_password_or_tokens_and_tokens_are_whole() {
-    let tokens = || {
-        json!({
-            "token_url": "https://id.example.org/token",
-            "client_id": "desk",
-            "refresh_token": "s3cret-refresh",
-            "access_token": "s3cret-access",
-            "expires_at": "2026-01-01T00:00:00Z",
-        })
-    };
     let with = |change: &dyn Fn(&mut Value)| {
         create(|body| {
-            body["imap"].as_object_mut().unwrap().remove("password");
-            body["imap"]["oauth2"] = tokens();
+            give_tokens(body);
             change(body);
         })
     };
@@ -155,9 +161,12 @@ fn a_login_has_a_password_or_tokens_and_tokens_are_whole() {
         let found = faults(&|body| body["imap"]["oauth2"]["token_url"] = url.into());
         assert_eq!(found, ["imap.oauth2.token_url"], "{url}");
     }
+}
+
+#[test]
+fn tokens_are_verified_by_the_access_token_that_is_given() {
     let mut body = json!({"imap": server()});
-    body["imap"].as_object_mut().unwrap().remove("password");
-    body["imap"]["oauth2"] = tokens();
+    give_tokens(&mut body);
     assert!(
         read::<v1::server::VerifyMailbox>(body.clone())
             .into_model()

@@ -175,14 +175,14 @@ impl Connection<'_> {
                 }
             }
             // There is no room on the disk, or it fails.
-            Stop::Mail(imap::Error::Spool(_)) => (Fault::Elsewhere, 0),
-            Stop::Mail(imap::Error::Protocol(_)) => (Fault::Lost, 3),
-            Stop::Mail(_) => (Fault::Lost, 1),
-            Stop::Store(Error::Unavailable(_))
+            Stop::Mail(imap::Error::Spool(_))
+            | Stop::Store(Error::Unavailable(_))
             | Stop::Token(_)
             | Stop::Fenced
             | Stop::Cancelled
             | Stop::Again => (Fault::Elsewhere, 0),
+            Stop::Mail(imap::Error::Protocol(_)) => (Fault::Lost, 3),
+            Stop::Mail(_) => (Fault::Lost, 1),
             // A store that takes another write refuses this one for what it holds.
             Stop::Store(_) => match sync::save_folder(&self.shared.app, self.fence, folder.clone()).await {
                 Ok(_) => (Fault::Lost, 3),
