@@ -9,6 +9,7 @@ pub mod error;
 pub mod folder;
 pub mod id;
 pub mod key;
+pub mod label;
 pub mod lease;
 pub mod mailbox;
 pub mod member;

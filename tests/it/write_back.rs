@@ -1,5 +1,6 @@
 //! Changes are written to the mail server, confirmed, and shown at once; and what happens where the server will not.
 
+mod labels;
 mod refused;
 
 use std::{

@@ -22,6 +22,15 @@ pub enum StoreFlags {
     Replace,
 }
 
+/// What to do with labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labelling {
+    /// Give these too.
+    Add,
+    /// Take these away.
+    Remove,
+}
+
 /// Where an appended message lies, when the server says it (UIDPLUS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
@@ -88,6 +97,33 @@ impl Session {
                 .word(&part.to_string())
                 .word(item)
                 .flags(flags)?;
+            self.run(command, |_| Ok(())).await?;
+        }
+        Ok(())
+    }
+
+    /// UID STORE of labels (`X-GM-EXT-1`): gives messages these, or takes them away. A label is in the server's own bytes.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the server has no labels.
+    pub async fn uid_store_labels(
+        &mut self,
+        uids: &UidSet,
+        how: Labelling,
+        labels: &[&[u8]],
+    ) -> Result<(), Error> {
+        if !self.capabilities().has("X-GM-EXT-1") {
+            return Err(Error::Unsupported("X-GM-EXT-1"));
+        }
+        let item = match how {
+            Labelling::Add => "+X-GM-LABELS.SILENT",
+            Labelling::Remove => "-X-GM-LABELS.SILENT",
+        };
+        for part in uids.parts(MAX_SET) {
+            let command = Command::new("UID STORE")
+                .word(&part.to_string())
+                .word(item)
+                .labels(labels)?;
             self.run(command, |_| Ok(())).await?;
         }
         Ok(())

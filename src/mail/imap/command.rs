@@ -45,10 +45,14 @@ impl<'c> Command<'c> {
     /// # Errors
     /// [`Error::Invalid`] for a string with a NUL, which no server takes.
     pub(super) fn string(mut self, bytes: &[u8]) -> Result<Self, Error> {
+        self.extend(b" ");
+        self.text(bytes)
+    }
+
+    fn text(mut self, bytes: &[u8]) -> Result<Self, Error> {
         if bytes.contains(&0) {
             return Err(Error::Invalid("a NUL cannot be sent to a mail server"));
         }
-        self.extend(b" ");
         if bytes.len() <= MAX_QUOTED && bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
             let mut quoted = Zeroizing::new(Vec::with_capacity(bytes.len() * 2 + 2));
             quoted.push(b'"');
@@ -90,6 +94,28 @@ impl<'c> Command<'c> {
         }
     }
 
+    /// A space and a list of labels (`X-GM-LABELS`); those of Gmail's own, such as `\\Inbox`, are written as flags are.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a label with a NUL.
+    pub(super) fn labels(mut self, labels: &[&[u8]]) -> Result<Self, Error> {
+        let mut before: &[u8] = b" (";
+        for label in labels {
+            self.extend(before);
+            before = b" ";
+            let atom = label
+                .strip_prefix(b"\\")
+                .filter(|atom| atom.iter().all(u8::is_ascii_alphabetic));
+            if atom.is_some() {
+                self.extend(label);
+            } else {
+                self = self.text(label)?;
+            }
+        }
+        self.extend(b")");
+        Ok(self)
+    }
+
     fn extend(&mut self, bytes: &[u8]) {
         match self.pieces.last_mut() {
             Some(Piece::Text(text)) => text.extend_from_slice(bytes),
@@ -121,6 +147,14 @@ mod tests {
         assert_eq!(written(b"a\r\nb"), "X {4} y");
         assert_eq!(written(&[b'a'; 201]), "X {201} y");
         assert!(Command::new("X").string(b"a\0").is_err());
+    }
+
+    #[test]
+    fn labels_are_quoted_but_for_the_servers_own() {
+        let labels: [&[u8]; 4] = [b"\\Inbox", b"Muy Importante", b"a\\b", "\u{fc}".as_bytes()];
+        let command = Command::new("X").labels(&labels).unwrap();
+        assert_eq!(written(&command), "X (\\Inbox \"Muy Importante\" \"a\\\\b\" {2})");
+        assert!(Command::new("X").labels(&[b"a\0"]).is_err());
     }
 
     #[test]

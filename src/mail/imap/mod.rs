@@ -39,7 +39,7 @@ use secrecy::SecretString;
 pub use self::{
     body::{Body, BodyLimits, Content, StoredBody},
     capability::Capabilities,
-    change::{Appended, Copied, StoreFlags},
+    change::{Appended, Copied, Labelling, StoreFlags},
     client::Client,
     connection::Pending,
     dial::{Dialer, Timeouts},

@@ -170,7 +170,13 @@ impl<'t> Batch<'t> {
             inserts.push(insert);
         }
         let placed = self.write(places, inserts, &fresh).await?;
-        let moved = labels::set_rows(self.tx, self.fence, folder, &labelled).await?;
+        let moved = labels::set_rows(
+            self.tx,
+            (self.fence.tenant, self.fence.mailbox),
+            folder,
+            &labelled,
+        )
+        .await?;
         // Those that are new were stored with the folders of their labels.
         let again = moved.into_iter().filter(|id| !fresh.contains_key(id)).collect();
         presence::settle(self.tx, self.tenant, self.mailbox, again, self.now).await?;

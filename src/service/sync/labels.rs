@@ -108,9 +108,9 @@ pub async fn finish_label_folders(app: &App, fence: Fence) -> Fenced<Vec<Folder>
 
 /// Brings the placements in label folders in line with these updates of the folder with `\All`; answers the messages for
 /// which something changed.
-pub(super) async fn apply(
+pub(in crate::service) async fn apply(
     tx: &mut Conn,
-    fence: Fence,
+    (tenant, mailbox): (TenantId, Uuid),
     all: &Folder,
     updates: &[FlagUpdate],
 ) -> Result<Vec<Uuid>> {
@@ -123,7 +123,7 @@ pub(super) async fn apply(
     };
     let generation = all.cursor.uid_validity;
     let stored = tx
-        .placements_in(fence.tenant, all.id, generation, (*low, *high))
+        .placements_in(tenant, all.id, generation, (*low, *high))
         .await?;
     let labelled: Vec<Labelled> = stored
         .into_iter()
@@ -132,20 +132,20 @@ pub(super) async fn apply(
             Labelled::new(seen.uid, seen.message_id, Some(folders))
         })
         .collect();
-    set_rows(tx, fence, all, &labelled).await
+    set_rows(tx, (tenant, mailbox), all, &labelled).await
 }
 
 /// Makes the placements in label folders those that the labels say; answers the messages for which something changed.
 pub(super) async fn set_rows(
     tx: &mut Conn,
-    fence: Fence,
+    (tenant, mailbox): (TenantId, Uuid),
     all: &Folder,
     labelled: &[Labelled],
 ) -> Result<Vec<Uuid>> {
     if labelled.is_empty() {
         return Ok(Vec::new());
     }
-    let (tenant, generation) = (fence.tenant, all.label_generation());
+    let generation = all.label_generation();
     let messages: Vec<Uuid> = labelled.iter().map(|one| one.message).collect();
     let uids: BTreeSet<i64> = labelled.iter().map(|one| one.uid).collect();
     let mut stored: BTreeSet<(Uuid, i64)> = BTreeSet::new();
@@ -175,7 +175,7 @@ pub(super) async fn set_rows(
     }
     let mut changed = Vec::new();
     let mut counts: BTreeMap<Uuid, i64> = BTreeMap::new();
-    for (folder, message) in tx.create_placements(tenant, fence.mailbox, &rows).await? {
+    for (folder, message) in tx.create_placements(tenant, mailbox, &rows).await? {
         *counts.entry(folder).or_default() += 1;
         changed.push(message);
     }

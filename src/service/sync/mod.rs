@@ -22,7 +22,10 @@ pub use self::{
     labels::{adopt_label_folders, finish_label_folders},
     presence::{Place, apply_expunges, apply_flags, drop_stale, end_moves, place_matched},
 };
-pub(super) use self::{labels::offers_labels, presence::settle};
+pub(super) use self::{
+    labels::{apply as apply_labels, offers_labels},
+    presence::settle,
+};
 use super::{App, logins};
 use crate::{
     model::{

@@ -33,7 +33,7 @@ pub async fn apply_flags(app: &App, fence: Fence, folder: Folder, updates: Vec<F
             let mut changed = tx
                 .update_flags(fence.tenant, folder.id, generation, &updates)
                 .await?;
-            changed.extend(labels::apply(tx, fence, &folder, &updates).await?);
+            changed.extend(labels::apply(tx, (fence.tenant, fence.mailbox), &folder, &updates).await?);
             settle(tx, fence.tenant, &mailbox, changed, now).await?;
             tx.update_folder(fence.tenant, &folder, 0).await.map(drop)
         })
@@ -94,7 +94,7 @@ pub async fn place_matched(app: &App, fence: Fence, folder: Folder, matched: Vec
             let more = i64::try_from(placed.len()).unwrap_or_default();
             let mut changed: Vec<Uuid> = placed.into_iter().map(|(_, message)| message).collect();
             let labelled: Vec<Labelled> = matched.iter().filter_map(Place::labelled).collect();
-            changed.extend(labels::set_rows(tx, fence, &folder, &labelled).await?);
+            changed.extend(labels::set_rows(tx, (fence.tenant, fence.mailbox), &folder, &labelled).await?);
             settle(tx, fence.tenant, &mailbox, changed, now).await?;
             folder.message_count = tx.update_folder(fence.tenant, &folder, more).await?;
             Ok(folder)

@@ -9,7 +9,10 @@ use crate::{
         Error, Result, caller::Visibility, error::Conflict, folder::FlagUpdate, id::TenantId,
         mailbox::Mailbox,
     },
-    service::{App, sync::settle},
+    service::{
+        App,
+        sync::{apply_labels, settle},
+    },
     store::{Conn, PlacementRow},
 };
 
@@ -44,6 +47,7 @@ pub(super) async fn apply(app: &App, target: Target, done: Done, waits: bool) ->
                 announced: _,
                 sent: _,
                 flags,
+                labels,
                 gone,
                 placed,
                 absent: _,
@@ -56,6 +60,20 @@ pub(super) async fn apply(app: &App, target: Target, done: Done, waits: bool) ->
                 };
                 tx.update_flags(tenant, copy.folder.id, i64::from(copy.uid_validity), &[update])
                     .await?;
+            }
+            for (copy, folders) in labels {
+                let update = FlagUpdate {
+                    uid: i64::from(copy.uid),
+                    flags: Vec::new(),
+                    label_folders: Some(folders),
+                };
+                // Only in the generation that the folder still counts in.
+                let folder = tx.get_folder(tenant, copy.folder.id).await?;
+                if let Some(folder) =
+                    folder.filter(|now| now.cursor.uid_validity == i64::from(copy.uid_validity))
+                {
+                    apply_labels(tx, (tenant, target.mailbox), &folder, &[update]).await?;
+                }
             }
             for copy in gone {
                 let generation = i64::from(copy.uid_validity);

@@ -34,11 +34,13 @@ use crate::{
         Error, Result,
         caller::{Caller, Visibility},
         error::{Conflict, Upstream},
-        folder::FolderRole,
+        folder::{Folder, FolderRole},
+        label::Labels,
         mailbox::{Mailbox, Service},
         message::{Message, MessagePatch},
         scope::Scope,
     },
+    store::PlacementRow,
 };
 
 const RESOURCE: &str = "message";
@@ -141,7 +143,7 @@ impl Job {
             () = line.switch.cancelled() => Err(Ended::Closed),
             ended = timeout_at(deadline, work) => ended.unwrap_or(Err(Ended::Late)),
         };
-        let absent = done.absent > 0 && done.flags.is_empty() && done.gone.is_empty();
+        let absent = done.absent > 0 && done.is_empty();
         let sent = done.sent;
         let stored = self.store(done, &ended).await;
         Self::keep(&held, line, &mut kept);
@@ -172,7 +174,7 @@ impl Job {
     }
 
     /// What is to be done with each copy, as the store knows them now.
-    async fn steps(&self, mailbox: &Mailbox) -> Result<Vec<Step>> {
+    async fn steps(&self, mailbox: &Mailbox) -> Result<(Vec<Step>, Option<Labels>)> {
         let Target {
             tenant,
             mailbox: id,
@@ -181,6 +183,18 @@ impl Job {
         let mut conn = self.app.store.read().await?;
         let folders = conn.list_folders(tenant, id).await?;
         let placements = conn.placements_of(tenant, &[message]).await?;
+        let offered = offers_labels(mailbox);
+        let labelled: Vec<Folder> = folders
+            .iter()
+            .filter(|folder| folder.cursor.is_by_label())
+            .filter(|folder| {
+                let of = |placement: &PlacementRow| {
+                    (placement.folder_id, placement.uid_validity) == (folder.id, folder.cursor.uid_validity)
+                };
+                placements.iter().any(of)
+            })
+            .cloned()
+            .collect();
         let copies = placements.into_iter().filter_map(|placement| {
             let folder = folders.iter().find(|folder| folder.id == placement.folder_id)?;
             Some(Copy {
@@ -189,8 +203,11 @@ impl Job {
                 uid: u32::try_from(placement.uid).ok()?,
             })
         });
-        // While a folder is read anew, its messages have places of both generations: the present one counts.
-        let present = |copy: &Copy| copy.folder.cursor.uid_validity == i64::from(copy.uid_validity);
+        // While a folder is read anew, its messages have places of both generations: the present one counts. What was not
+        // listed cannot be opened.
+        let present = |copy: &Copy| {
+            copy.folder.missing == 0 && copy.folder.cursor.uid_validity == i64::from(copy.uid_validity)
+        };
         let copies: Vec<Copy> = copies.filter(present).collect();
         if copies.is_empty() {
             return Err(Error::Conflict(Conflict::MessageElsewhere));
@@ -198,9 +215,9 @@ impl Job {
         let trash = folders
             .iter()
             .find(|folder| folder.role == Some(FolderRole::Trash));
-        // A server with labels only archives what is expunged outside of its trash.
-        let archives = offers_labels(mailbox);
-        Ok(steps::plan(&self.change, copies, trash, archives))
+        let labelled = offered.then_some(labelled.as_slice());
+        let steps = steps::plan(&self.change, copies, trash, labelled);
+        Ok((steps, offered.then(|| Labels::of(&folders)).flatten()))
     }
 
     async fn work(
@@ -210,7 +227,8 @@ impl Job {
         mailbox: &Mailbox,
         done: &mut Done,
     ) -> Result<(), Ended> {
-        let steps = self.steps(mailbox).await?;
+        let (steps, labels) = self.steps(mailbox).await?;
+        let labels = labels.as_ref();
         if steps.is_empty() {
             return Ok(());
         }
@@ -224,7 +242,8 @@ impl Job {
         };
         // Taken while it is worked with: given up in the middle, it is closed.
         if let Some(mut open) = kept.take() {
-            let ended = Writer::new(&mut open.session, traits()).run(&steps, done).await;
+            let mut writer = Writer::new(&mut open.session, traits(), labels);
+            let ended = writer.run(&steps, done).await;
             let broken = matches!(&ended, Err(Fault::Mail(_))) && !open.session.is_usable();
             if open.session.is_usable() {
                 *kept = Some(open);
@@ -235,7 +254,8 @@ impl Job {
             }
         }
         let mut open = self.dial(held).await?;
-        let ended = Writer::new(&mut open.session, traits()).run(&steps, done).await;
+        let mut writer = Writer::new(&mut open.session, traits(), labels);
+        let ended = writer.run(&steps, done).await;
         if open.session.is_usable() {
             *kept = Some(open);
         }
@@ -275,7 +295,7 @@ impl Job {
             Err(Ended::Fault(fault)) => done.sent && is_unknown(fault),
         };
         let nowhere = !done.gone.is_empty() && done.placed.is_empty();
-        if done.flags.is_empty() && done.gone.is_empty() && done.placed.is_empty() && !done.announced {
+        if done.is_empty() && done.placed.is_empty() && !done.announced {
             return Ok(());
         }
         let waits = done.announced && (unknown || nowhere);

@@ -1,15 +1,18 @@
 //! Doing it on the mail server: each step is confirmed by what the server says afterwards.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::steps::{Copy, End, Step};
 use crate::{
     mail::{
-        imap::{self, Copied, FetchItems, Session, StoreFlags, UidSet},
+        imap::{self, Copied, FetchItems, Labelling, Session, StoreFlags, UidSet},
         mime,
     },
     model::{
         folder::Folder,
+        label::{Labels, label_of},
         message::{FlagChange, flag},
     },
 };
@@ -26,12 +29,21 @@ pub(super) struct Done {
     pub(super) sent: bool,
     /// The flags of a copy, as the server told them.
     pub(super) flags: Vec<(Copy, Vec<String>)>,
+    /// The folders of a copy's labels, as the server told them.
+    pub(super) labels: Vec<(Copy, Vec<Uuid>)>,
     /// Copies that the server no longer has.
     pub(super) gone: Vec<Copy>,
     /// Copies that it has now.
     pub(super) placed: Vec<Placed>,
     /// How many of the copies were not where the store says.
     pub(super) absent: usize,
+}
+
+impl Done {
+    /// True when nothing is known to have changed about a copy that was there.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.flags.is_empty() && self.labels.is_empty() && self.gone.is_empty()
+    }
 }
 
 /// A new copy.
@@ -74,14 +86,28 @@ pub(super) struct Writer<'s> {
     session: &'s mut Session,
     open: Option<Uuid>,
     traits: Traits<'s>,
+    labels: Option<&'s Labels>,
+}
+
+/// A copy as the server has it.
+struct Seen {
+    flags: Vec<String>,
+    /// The folders of its labels, where it is asked for them.
+    labels: Option<Vec<Uuid>>,
 }
 
 impl<'s> Writer<'s> {
-    pub(super) const fn new(session: &'s mut Session, traits: Traits<'s>) -> Self {
+    /// `labels`: what they stand for, on a server with labels.
+    pub(super) const fn new(
+        session: &'s mut Session,
+        traits: Traits<'s>,
+        labels: Option<&'s Labels>,
+    ) -> Self {
         Self {
             session,
             open: None,
             traits,
+            labels,
         }
     }
 
@@ -105,7 +131,7 @@ impl<'s> Writer<'s> {
     fn can(&self, end: &End) -> Result<(), Fault> {
         let (moves, erases) = (self.offers("MOVE"), self.offers("UIDPLUS"));
         let possible = match end {
-            End::Stay => true,
+            End::Stay | End::Relabel { .. } => true,
             End::Move(_) => moves || erases,
             End::Expunge | End::Discard(_) => erases,
         };
@@ -121,14 +147,15 @@ impl<'s> Writer<'s> {
     async fn step(&mut self, step: &Step, done: &mut Done) -> Result<(), Fault> {
         let Step { copy, flags, end } = step;
         self.open(&copy.folder, copy.uid_validity).await?;
-        let Some(before) = self.flags(copy.uid).await? else {
+        let Some(before) = self.seen(copy).await? else {
             done.absent += 1;
             return Ok(());
         };
-        let now = self.store(copy, before, flags, done).await?;
+        let now = self.store(copy, before.flags, flags, done).await?;
         match end {
             End::Stay => Ok(()),
             End::Move(target) => self.relocate(copy, target, now, done).await.map(drop),
+            End::Relabel { add, remove } => self.relabel(copy, add, remove, done).await,
             End::Expunge => self.expunge(copy, done).await,
             End::Discard(trash) => {
                 let Some(copied) = self.relocate(copy, trash, now, done).await? else {
@@ -164,11 +191,54 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// The flags of a message; `None` when the server does not have it.
-    async fn flags(&mut self, uid: u32) -> Result<Option<Vec<String>>, Fault> {
-        let rows = self.session.fetch_flags(&one(uid), None, false).await?;
-        let row = rows.iter().find(|row| row.uid == uid && row.flags.is_some());
-        Ok(row.map(imap::FetchRow::lasting_flags))
+    /// A copy, as it is now; `None` when the server does not have it.
+    async fn seen(&mut self, copy: &Copy) -> Result<Option<Seen>, Fault> {
+        let labels = self.labels.filter(|labels| labels.all() == copy.folder.id);
+        let uid = one(copy.uid);
+        let rows = self.session.fetch_flags(&uid, None, labels.is_some()).await?;
+        let row = rows.iter().find(|row| row.uid == copy.uid && row.flags.is_some());
+        Ok(row.map(|row| Seen {
+            flags: row.lasting_flags(),
+            // A label without a folder is one that the sync finds.
+            labels: labels
+                .zip(row.gm_labels.as_ref())
+                .map(|(labels, words)| labels.folders(words, &mut HashSet::new())),
+        }))
+    }
+
+    /// Gives a copy labels and takes others away.
+    async fn relabel(
+        &mut self,
+        copy: &Copy,
+        add: &[Folder],
+        remove: &[Folder],
+        done: &mut Done,
+    ) -> Result<(), Fault> {
+        done.sent = true;
+        // First it gets what it is to have, so that it is never without.
+        for (how, folders) in [(Labelling::Add, add), (Labelling::Remove, remove)] {
+            let labels: Vec<&[u8]> = folders.iter().filter_map(label_of).collect();
+            if !labels.is_empty() {
+                self.session
+                    .uid_store_labels(&one(copy.uid), how, &labels)
+                    .await?;
+            }
+        }
+        let seen = self.seen(copy).await?;
+        let Some(labels) = seen.and_then(|seen| seen.labels) else {
+            done.absent += 1;
+            return Err(Fault::Anew);
+        };
+        let has = |folder: &Folder| labels.contains(&folder.id);
+        let holds = add.iter().all(has) && !remove.iter().any(has);
+        done.labels.push((copy.clone(), labels));
+        if holds {
+            Ok(())
+        } else {
+            Err(Fault::Refused(
+                "The server said OK and keeps other labels than were asked for.".to_owned(),
+            ))
+        }
     }
 
     async fn store(
@@ -193,11 +263,14 @@ impl<'s> Writer<'s> {
                     self.session.uid_store(&one(copy.uid), how, &flags).await?;
                 }
             }
-            let Some(after) = self.flags(copy.uid).await? else {
+            let Some(after) = self.seen(copy).await? else {
                 done.absent += 1;
                 return Err(Fault::Anew);
             };
-            now = after;
+            now = after.flags;
+            // `\Flagged` is a label too.
+            done.labels
+                .extend(after.labels.map(|labels| (copy.clone(), labels)));
         }
         done.flags.push((copy.clone(), now.clone()));
         if change.holds_in(&now) {

@@ -39,21 +39,38 @@ fn copies(folders: &[u128]) -> Vec<Copy> {
     folders.iter().map(copy).collect()
 }
 
+/// Where a copy goes.
+fn said(end: End) -> String {
+    match end {
+        End::Stay => "stays".to_owned(),
+        End::Move(to) => format!("to {}", to.id.as_u128()),
+        End::Relabel { add, remove } => {
+            let ids = |sign: char, folders: &[Folder]| -> Vec<String> {
+                let ids = folders.iter().map(|folder| folder.id.as_u128());
+                ids.map(|id| format!("{sign}{id}")).collect()
+            };
+            [ids('+', &add), ids('-', &remove)].concat().join(" ")
+        }
+        End::Expunge => "erased".to_owned(),
+        End::Discard(through) => format!("erased in {}", through.id.as_u128()),
+    }
+}
+
 /// What is done with the copies in these folders: `FOLDER WHAT`.
 fn planned(change: &Change, folders: &[u128], has_trash: bool, archives: bool) -> Vec<String> {
     let trash = folder(TRASH, Some(FolderRole::Trash));
-    plan(change, copies(folders), has_trash.then_some(&trash), archives)
-        .into_iter()
-        .map(|step| {
-            let end = match step.end {
-                End::Stay => "stays".to_owned(),
-                End::Move(to) => format!("to {}", to.id.as_u128()),
-                End::Expunge => "erased".to_owned(),
-                End::Discard(through) => format!("erased in {}", through.id.as_u128()),
-            };
-            format!("{} {end}", step.copy.folder.id.as_u128())
-        })
-        .collect()
+    plan(
+        change,
+        copies(folders),
+        has_trash.then_some(&trash),
+        archives.then_some(&[]),
+    )
+    .into_iter()
+    .map(|step| {
+        let end = said(step.end);
+        format!("{} {end}", step.copy.folder.id.as_u128())
+    })
+    .collect()
 }
 
 #[test]
@@ -102,4 +119,55 @@ fn an_update_reaches_every_copy_and_moves_those_that_lie_elsewhere() {
     // Nothing is done with a copy that is as it should be.
     let moved = update(&FlagChange::default(), Some(work));
     assert_eq!(planned(&moved, &[WORK, INBOX], true, false), ["1 to 2"]);
+}
+
+#[test]
+fn on_a_server_with_labels_a_message_goes_to_a_folder_by_its_labels() {
+    const ALL: u128 = 4;
+    const STARRED: u128 = 5;
+    const SENT: u128 = 6;
+    const HOME: u128 = 7;
+    let known = |id: u128| {
+        let role = match id {
+            INBOX => Some(FolderRole::Inbox),
+            TRASH => Some(FolderRole::Trash),
+            ALL => Some(FolderRole::All),
+            STARRED => Some(FolderRole::Flagged),
+            SENT => Some(FolderRole::Sent),
+            _ => None,
+        };
+        let mut folder = folder(id, role);
+        folder.cursor.uid_validity = if folder.is_label() { -1 } else { 1 };
+        folder
+    };
+    let copy = |id| Copy {
+        folder: known(id),
+        uid_validity: 1,
+        uid: 1,
+    };
+    for (lies_in, labelled, target, expected) in [
+        (ALL, &[INBOX, WORK, STARRED, SENT][..], HOME, "+7 -1 -2"),
+        (ALL, &[INBOX, WORK], WORK, "-1"),
+        (ALL, &[WORK, STARRED], WORK, "nothing"),
+        (ALL, &[WORK], INBOX, "+1 -2"),
+        // Archived.
+        (ALL, &[INBOX, WORK, STARRED], ALL, "-1"),
+        (ALL, &[WORK], ALL, "nothing"),
+        // No place.
+        (ALL, &[INBOX, WORK], STARRED, "+5"),
+        // What labels cannot say.
+        (ALL, &[INBOX, WORK], TRASH, "to 3"),
+        (ALL, &[INBOX], SENT, "to 6"),
+        (TRASH, &[], INBOX, "to 1"),
+    ] {
+        let change = Change::Update {
+            flags: FlagChange::default(),
+            folder: Some(Box::new(known(target))),
+        };
+        let labelled: Vec<Folder> = labelled.iter().map(|id| known(*id)).collect();
+        let steps = plan(&change, vec![copy(lies_in)], None, Some(&labelled));
+        let planned = steps.into_iter().map(|step| said(step.end)).collect::<String>();
+        let planned = if planned.is_empty() { "nothing" } else { &planned };
+        assert_eq!(planned, expected, "{lies_in} {labelled:?} to {target}");
+    }
 }

@@ -4,85 +4,22 @@
 //! A message is taken away only after the folders into which it may have been moved were looked at: it must not seem
 //! deleted because it lies in Trash now.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use super::{live::Connection, stop::Stop};
 use crate::{
     mail::imap::{Error, FetchRow},
-    model::folder::{Folder, FolderRole},
+    model::{
+        folder::{Folder, FolderRole},
+        label::{Labels, MAX_STRANGE},
+    },
     service::sync::{self, Arrival},
 };
 
 /// How often in a row INBOX and the folder with `\All` are looked at until both say the same.
 const LOOKS: u32 = 3;
-/// At most this many labels without a folder are remembered, so that they are not looked for again.
-const MAX_STRANGE: usize = 1_000;
-
-/// The folders that labels stand for.
-#[derive(Debug, Default)]
-pub(super) struct Labels {
-    /// The folder with `\All`.
-    all: Uuid,
-    by_role: HashMap<FolderRole, Uuid>,
-    by_name: HashMap<String, Uuid>,
-}
-
-impl Labels {
-    /// The labels of these folders; `None` without a folder with `\All`.
-    fn of(folders: &[Folder]) -> Option<Self> {
-        let all = folders
-            .iter()
-            .find(|folder| folder.role == Some(FolderRole::All))?
-            .id;
-        let mut labels = Self {
-            all,
-            ..Self::default()
-        };
-        for folder in folders.iter().filter(|folder| folder.is_label()) {
-            match folder.role {
-                Some(role) => labels.by_role.insert(role, folder.id),
-                None => labels.by_name.insert(folder.name.clone(), folder.id),
-            };
-        }
-        Some(labels)
-    }
-
-    fn folder(&self, label: &str) -> Option<Uuid> {
-        let role = match label.strip_prefix('\\')?.to_ascii_lowercase().as_str() {
-            "inbox" => FolderRole::Inbox,
-            "sent" => FolderRole::Sent,
-            "draft" | "drafts" => FolderRole::Drafts,
-            "starred" | "flagged" => FolderRole::Flagged,
-            "important" => FolderRole::Important,
-            _ => return None,
-        };
-        self.by_role.get(&role).copied()
-    }
-
-    /// The folders of these labels, sorted; a label of the user's own without a folder is put into `strange`.
-    fn folders(&self, labels: &[String], strange: &mut HashSet<String>) -> Vec<Uuid> {
-        let mut folders = Vec::with_capacity(labels.len());
-        for label in labels {
-            let found = if label.starts_with('\\') {
-                self.folder(label)
-            } else {
-                self.by_name.get(label).copied()
-            };
-            match found {
-                Some(folder) => folders.push(folder),
-                None if !label.starts_with('\\') && strange.len() < MAX_STRANGE => {
-                    strange.insert(label.clone());
-                }
-                None => {}
-            }
-        }
-        folders.sort_unstable();
-        folders.dedup();
-        folders
-    }
-}
 
 impl Connection<'_> {
     /// Decides by a listing whether labels say what lies in a folder: where the server has X-GM-EXT-1 and lists a folder with
@@ -95,13 +32,15 @@ impl Connection<'_> {
 
     /// Where the folder with `\All` is, if labels say what lies in the others.
     pub(super) fn all(&self) -> Option<usize> {
-        let all = self.labels.as_ref()?.all;
+        let all = self.labels.as_ref()?.all();
         self.folders.iter().position(|folder| folder.id == all)
     }
 
     /// True for the folder with `\All`, if labels say what lies in the others.
     pub(super) fn is_all(&self, folder: &Folder) -> bool {
-        self.labels.as_ref().is_some_and(|labels| labels.all == folder.id)
+        self.labels
+            .as_ref()
+            .is_some_and(|labels| labels.all() == folder.id)
     }
 
     /// True for a folder that is passed over by itself.
@@ -116,7 +55,7 @@ impl Connection<'_> {
 
     /// The folders that a message's labels stand for; `None` where labels say nothing.
     pub(super) fn label_folders(&mut self, folder: &Folder, row: &FetchRow) -> Option<Vec<Uuid>> {
-        let labels = self.labels.as_ref().filter(|labels| labels.all == folder.id)?;
+        let labels = self.labels.as_ref().filter(|labels| labels.all() == folder.id)?;
         let words = row.gm_labels.as_ref()?;
         Some(labels.folders(words, &mut self.strange))
     }

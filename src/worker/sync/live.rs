@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::{
     Shared,
     compare::AsideMap,
-    labels::Labels,
     pace::Pace,
     stop::{Memory, Stop},
 };
@@ -20,6 +19,7 @@ use crate::{
     mail::imap::{Error, FetchItems, FolderStatus, IdleEvent, ListEntry, Qresync, Selected, Session},
     model::{
         folder::{Folder, FolderRole},
+        label::Labels,
         lease::Fence,
         mailbox::SyncProgress,
         provider::Provider,
