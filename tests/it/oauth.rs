@@ -59,6 +59,7 @@ impl World {
     ) -> Self {
         let issuer = Issuer::start().await;
         let server = Dovecot::start_with_tokens(mechanism, &issuer.url("introspect"));
+        server.user("anna");
         server.save("anna", "INBOX", b"Subject: one\r\n\r\ntext\r\n");
         let gateway = Gateway::start_with(backend, &options(&issuer, &server)).await;
         let tenant = gateway.tenant("Acme").await;
@@ -427,7 +428,10 @@ async fn an_outside_request_is_of_https_except_to_addresses_that_are_allowed() {
     let ask = async |guard: &Guard, url: &str| {
         let client = HttpClient::new(guard.clone(), tls::client_config(None).unwrap())
             .with_deadline(Duration::from_millis(500));
-        let request = http::Request::post(url).body(Vec::new()).unwrap();
+        let request = http::Request::post(url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Vec::new())
+            .unwrap();
         client.send(request).await
     };
     let loopback = Guard::new(["127.0.0.0/8".parse().unwrap()]);

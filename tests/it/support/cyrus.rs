@@ -20,6 +20,8 @@ use std::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::dovecot::kill;
+
 /// The longest that a start may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -217,9 +219,7 @@ struct Master(Child);
 impl Drop for Master {
     fn drop(&mut self) {
         let group = format!("-{}", self.0.id());
-        let mut kill = Command::new("sh");
-        kill.args(["-c", "kill -KILL -- \"$1\"", "sh", &group]);
-        let _none_left = kill.stderr(Stdio::null()).status();
+        let _none_left = kill("-KILL", &group).stderr(Stdio::null()).status();
         let _reaped_already = self.0.wait();
     }
 }

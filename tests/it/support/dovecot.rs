@@ -356,7 +356,7 @@ impl Drop for Master {
 }
 
 /// The shell's `kill`: the program of that name is not on every small system.
-fn kill(signal: &str, target: &str) -> Command {
+pub(super) fn kill(signal: &str, target: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "kill \"$@\"", "sh", signal, target]);
     command

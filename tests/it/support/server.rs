@@ -87,7 +87,7 @@ impl MailServer for Dovecot {
 
 impl MailServer for Cyrus {
     const FOLLOWS_RENAMES: bool = true;
-    const MESSAGES: usize = 560;
+    const MESSAGES: usize = 280;
 
     fn launch() -> Self {
         Self::start(Names::Slashes)
