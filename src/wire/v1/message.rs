@@ -133,7 +133,10 @@ pub struct UpdateMessage {
     /// Flags to take away, at most 50; no flag is in both lists.
     #[oai(validator(max_items = 50))]
     pub remove_flags: Option<Vec<String>>,
-    /// The folder to move it to. Every copy of the message goes there, except one that lies there already.
+    /// The folder to move it to. Every copy of the message goes there, except one that lies there already. Where folders are
+    /// labels, as at Gmail, the message gets this one's label and loses that of INBOX and those that are the owner's; in the
+    /// folder whose role is `all` it lies already, so it leaves INBOX and keeps its labels; `flagged` and `important` come
+    /// in addition.
     pub folder_id: Option<Uuid>,
 }
 
