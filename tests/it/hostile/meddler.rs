@@ -307,7 +307,9 @@ impl<'s> Line<'s> {
 
     /// Gives the server a line of the client's, without what the server does not know.
     async fn ask(&mut self, line: &str) -> io::Result<()> {
-        let known = line.replace(" MAILBOXID", "").replace(" EMAILID THREADID", "");
+        let known = line
+            .replace("(MAILBOXID)", "(MESSAGES)")
+            .replace(" EMAILID THREADID", "");
         self.server.write_all(format!("{known}\r\n").as_bytes()).await
     }
 
