@@ -93,11 +93,15 @@ fn collect(folder: &Path, messages: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// As IMAP carries it: lines end with CRLF, and there is no NUL.
+/// As IMAP carries it: lines end with CRLF, and there is no NUL. A server that keeps lines without their CR gives one back,
+/// however many there were.
 fn carried(raw: &[u8]) -> Vec<u8> {
-    let lines = raw
-        .split(|&byte| byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines = raw.split(|&byte| byte == b'\n').map(|mut line| {
+        while let Some(rest) = line.strip_suffix(b"\r") {
+            line = rest;
+        }
+        line
+    });
     let mut raw = lines.collect::<Vec<_>>().join(&b"\r\n"[..]);
     raw.iter_mut()
         .filter(|byte| **byte == 0)

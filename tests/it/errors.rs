@@ -193,13 +193,19 @@ async fn too_large(gateway: &Gateway, key: &str, dialect: Dialect, method: &str,
 }
 
 /// Bodies that break rules, and the fields that are named for it.
-const BODIES: [(&str, &str, &str, &[&str]); 9] = [
+const BODIES: [(&str, &str, &str, &[&str]); 10] = [
     ("POST", "/v1/mailboxes", "{}", &["/address", "/imap"]),
     (
         "POST",
         "/v1/mailboxes",
-        r#"{"address": "a@b.example", "imap": {"host": "h", "port": 0, "security": "none", "username": "u"}}"#,
-        &["/imap/password", "/imap/port"],
+        r#"{"address": "a@b.example", "imap": {"host": "h", "port": 0, "security": "none", "password": "p"}}"#,
+        &["/imap/port", "/imap/username"],
+    ),
+    (
+        "POST",
+        "/v1/mailboxes",
+        r#"{"address": "a@b.example", "imap": {"host": "h", "port": 1, "security": "none", "username": "u"}}"#,
+        &["/imap/password"],
     ),
     (
         "POST",
