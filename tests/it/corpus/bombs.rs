@@ -36,9 +36,8 @@ pub(super) fn messages(html: usize) -> Vec<(&'static str, Vec<u8>)> {
 fn deep() -> Vec<u8> {
     let mut raw = String::from("Subject: deep multiparts\r\n");
     for level in 0..10_000 {
-        raw.push_str(&format!(
-            "Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n"
-        ));
+        let part = format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n");
+        raw.push_str(&part);
     }
     raw.push_str("\r\nat the bottom\r\n");
     raw.into_bytes()
@@ -48,7 +47,8 @@ fn deep() -> Vec<u8> {
 fn addresses() -> Vec<u8> {
     let mut raw = String::from("Subject: many addresses\r\nTo: first@example.net");
     for number in 0..200_000 {
-        raw.push_str(&format!(",\r\n \"N{number}\" <a{number}@example.net>"));
+        let address = format!(",\r\n \"N{number}\" <a{number}@example.net>");
+        raw.push_str(&address);
     }
     raw.push_str("\r\n\r\nto all\r\n");
     raw.into_bytes()
