@@ -33,13 +33,14 @@ pub(super) async fn sandbox(options: Options) -> anyhow::Result<()> {
         .context("the sandbox cannot listen")?;
     let address = listener.local_addr()?;
     let sandbox = open()?;
+    let stop = stop_signal()?;
     print(&format!(
         "A sandbox IMAP server listens on {address} (security: {secured}).\nUser {}, password {PASSWORD}.\n\n\
          A gateway reaches it with POSTROOM_EGRESS_ALLOW={}.\n",
         story::ADDRESS,
         address.ip(),
     ))?;
-    sandbox.serve(listener, tls, stop_signal()?).await?;
+    sandbox.serve(listener, tls, stop).await?;
     Ok(())
 }
 

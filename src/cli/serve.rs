@@ -27,13 +27,14 @@ pub(super) async fn serve(mut config: Config, role: Role) -> anyhow::Result<()> 
         new_admin_key,
         lock,
     } = bootstrap::open(config, Clock::system()).await.map_err(cause)?;
+    // Before anything is said: whoever reads it may ask for the end at once.
+    let stop = stop_signal()?;
     if let Some(key) = new_admin_key {
         print(&first_steps(&app, key.expose_secret()))?;
     }
     if listener.is_some() {
         print(&format!("postroom listens on {}\n", app.config.http.public_url))?;
     }
-    let stop = stop_signal()?;
     let result = run(app, listener, role, stop).await;
     drop(lock);
     result
