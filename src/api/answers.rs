@@ -42,7 +42,13 @@ impl<T: Type + Serialize> IntoResponse for Written<T> {
         let mut bytes = Vec::with_capacity(2048);
         match serde_json::to_writer(&mut bytes, &self.0) {
             Ok(()) => Response::builder().content_type(Self::CONTENT_TYPE).body(bytes),
-            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "an answer could not be written"
+                );
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::id;
+
 /// A special use of a folder (RFC 6154), and INBOX.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FolderRole {
@@ -134,6 +136,24 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// A folder that was never opened; its names are set by what lists it.
+    pub fn unseen(mailbox: Uuid, now: DateTime<Utc>) -> Self {
+        Self {
+            id: id::new(),
+            mailbox_id: mailbox,
+            raw_name: Vec::new(),
+            name: String::new(),
+            delimiter: None,
+            role: None,
+            object_id: None,
+            cursor: Cursor::default(),
+            message_count: 0,
+            missing: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// True when the folder stands for a label, on a server where labels say what lies in a folder.
     pub fn is_label(&self) -> bool {
         !self.role.is_some_and(FolderRole::holds_labelled)

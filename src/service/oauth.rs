@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use secrecy::ExposeSecret;
@@ -20,6 +21,10 @@ use crate::{
         mailbox::{ServerLogin, Service},
     },
 };
+
+/// Granted tokens are tried to be stored so many times, and so long after one another.
+const STORES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Why there is nothing to log in with.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +46,7 @@ impl From<Error> for Unready {
 /// The login as it is to be used now. A password is ready as it is; tokens are refreshed when there is no access token,
 /// when four fifths of its life are over, or when the server `refused` it.
 ///
-/// A refresh that was begun runs to its end, also when nobody waits for it any more, within 20 s and the store's own time:
+/// A refresh that was begun runs to its end, also when nobody waits for it any more, within 20 s and what its storing takes:
 /// an endpoint that rotates refresh tokens has used up the old one when it answers.
 pub async fn ready(
     app: &App,
@@ -84,7 +89,7 @@ async fn refresh(app: &App, target: Target, known: &OAuth2, refused: bool) -> Re
     match oauth::refresh(&app.http, tokens, app.clock.now()).await {
         Ok(granted) => {
             let tokens = OAuth2::clone(tokens).granted(granted, app.clock.now());
-            store(app, target, sealed, tokens).await
+            keep(app, target, &sealed, &tokens).await
         }
         Err(TokenError::Revoked(answer)) => {
             // Another node may have used the refresh token up, and stored the next.
@@ -107,15 +112,29 @@ async fn read(app: &App, (tenant, mailbox): Target) -> Result<(ServerLogin, Vec<
     opened.ok_or(Unready::Halt(Halt::Fenced))
 }
 
+/// Stores tokens, and tries again where the store fails: they are granted once, and the refresh token before them is used up.
+async fn keep(app: &App, target: Target, read_as: &[u8], tokens: &OAuth2) -> Result<ServerLogin, Unready> {
+    for _ in 1..STORES {
+        match store(app, target, read_as.to_vec(), tokens).await {
+            Err(Unready::Halt(Halt::Failed(error))) => {
+                tracing::error!(mailbox = %target.1, error = &error as &dyn std::error::Error, "granted tokens are not stored yet");
+                tokio::time::sleep(PAUSE).await;
+            }
+            stored => return stored,
+        }
+    }
+    store(app, target, read_as.to_vec(), tokens).await
+}
+
 /// Stores tokens, and answers the login with them.
 ///
 /// The fence of this write is the tokens that were read, and not the lease: a mailbox that was disabled meanwhile needs the
 /// new refresh token all the same, because the endpoint takes the old one no more. Where others were stored since (by a
 /// request, or by another node), they stay, and are answered.
-async fn store(app: &App, target: Target, read_as: Vec<u8>, tokens: OAuth2) -> Result<ServerLogin, Unready> {
+async fn store(app: &App, target: Target, read_as: Vec<u8>, tokens: &OAuth2) -> Result<ServerLogin, Unready> {
     let (tenant, mailbox) = target;
     let data_key = logins::data_key(app, tenant).await?;
-    let sealed = logins::seal_tokens(&data_key, tenant, mailbox, Service::Imap, &tokens)?;
+    let sealed = logins::seal_tokens(&data_key, tenant, mailbox, Service::Imap, tokens)?;
     let stored = app.write(move |tx| {
         Box::pin(async move {
             // Locked, so that a change of the settings neither overwrites the tokens nor is overwritten.

@@ -51,7 +51,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 /// Sweeps once, or until it meets another node that does; a transaction that has begun ends also when this is dropped.
 ///
 /// # Errors
-/// The last of those met. One of a tenant keeps neither the other tenants nor the blobs from being swept.
+/// The last of those met. One of a tenant, or of some blobs, keeps nothing else from being swept.
 pub async fn step(app: &App) -> Result<Swept> {
     let mut swept = Swept::default();
     let mut failed = None;
@@ -77,9 +77,16 @@ pub async fn step(app: &App) -> Result<Swept> {
     // After the messages, so that their blobs go in the same sweep.
     let mut pages = sweep::blobs(app);
     while let Some(page) = pages.next().await {
-        match sweep::delete_blobs(app, page?).await? {
-            Some(done) => swept.blobs += done.count,
-            None => return Ok(swept),
+        match sweep::delete_blobs(app, page?).await {
+            Ok(Some(done)) => swept.blobs += done.count,
+            Ok(None) => return Ok(swept),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "some blobs could not be swept"
+                );
+                failed = Some(error);
+            }
         }
     }
     swept.unfinished = sweep::delete_unfinished(app).await?;

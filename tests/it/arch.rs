@@ -31,6 +31,7 @@ const HOMES: &[(&[&str], &[&str])] = &[
     (&["poem", "poem_openapi"], &["api", "wire"]),
     (&["mail_parser", "ammonia", "html2text", "lettre"], &["mail"]),
     (&["rustls", "tokio_rustls"], &["mail", "sandbox"]),
+    (&["reqwest", "oauth2", "socket2"], &["mail"]),
     (&["jsonwebtoken"], &["service/tokens"]),
     (&["governor"], &["service/limits"]),
     (&["imap_codec"], &["sandbox"]),

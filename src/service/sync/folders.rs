@@ -1,13 +1,7 @@
 //! The folder list: new folders come, renamed ones keep their id, and one that was missing twice goes.
 
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
-
 use super::{App, Fence, Fenced, fenced, labels, presence};
-use crate::model::{
-    folder::{Cursor, Folder, FolderRole},
-    id,
-};
+use crate::model::folder::{Folder, FolderRole};
 
 /// A folder must be missing from this many listings in a row, each of another connection, before it goes.
 const MISSING_BEFORE_GONE: i32 = 2;
@@ -67,7 +61,7 @@ pub async fn save_folders(
             for (folder, entry) in folders {
                 let known = folder.is_some();
                 let before = folder.clone();
-                let mut folder = folder.unwrap_or_else(|| unseen(fence.mailbox, now));
+                let mut folder = folder.unwrap_or_else(|| Folder::unseen(fence.mailbox, now));
                 let Listed {
                     raw_name,
                     name,
@@ -162,22 +156,4 @@ pub async fn count(app: &App, fence: Fence, folder: &Folder) -> Fenced<i64> {
 fn take(folders: &mut Vec<Folder>, is_it: impl Fn(&Folder) -> bool) -> Option<Folder> {
     let at = folders.iter().position(is_it)?;
     Some(folders.swap_remove(at))
-}
-
-/// A folder that was never opened; its names are set by what lists it.
-fn unseen(mailbox: Uuid, now: DateTime<Utc>) -> Folder {
-    Folder {
-        id: id::new(),
-        mailbox_id: mailbox,
-        raw_name: Vec::new(),
-        name: String::new(),
-        delimiter: None,
-        role: None,
-        object_id: None,
-        cursor: Cursor::default(),
-        message_count: 0,
-        missing: 0,
-        created_at: now,
-        updated_at: now,
-    }
 }

@@ -24,8 +24,9 @@ use self::{
     steps::{Change, Copy, Step},
 };
 use super::{
-    App, detach, logins, oauth,
-    sync::offers_labels,
+    App, detach, logins,
+    oauth::{self, Unready},
+    sync::{Halt, offers_labels},
     verify::{credentials, endpoint},
 };
 use crate::{
@@ -267,8 +268,14 @@ impl Job {
         let login = logins::open(&self.app, tenant, mailbox, Service::Imap)
             .await?
             .ok_or(Error::Conflict(Conflict::CredentialsRefused(mailbox)))?;
-        let login = oauth::ready(&self.app, tenant, mailbox, login, false).await;
-        let login = login.map_err(|unready| Fault::Refused(unready.to_string()))?;
+        let login = match oauth::ready(&self.app, tenant, mailbox, login, false).await {
+            Ok(login) => login,
+            Err(Unready::Token(error)) => return Err(Fault::Refused(error.to_string()).into()),
+            Err(Unready::Halt(Halt::Failed(error))) => return Err(error.into()),
+            Err(Unready::Halt(Halt::Fenced)) => {
+                return Err(Error::Conflict(Conflict::CredentialsRefused(mailbox)).into());
+            }
+        };
         let place = held
             .place()
             .await

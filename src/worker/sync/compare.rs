@@ -99,7 +99,8 @@ impl Connection<'_> {
         !self.aside.due(folder, self.shared.app.clock.now()).is_empty()
     }
 
-    /// Compares the UIDs between these two, both ways: those of a small folder at once, however far apart they lie.
+    /// Compares the UIDs between these two, both ways: those of a small folder at once, however far apart they lie. In a large
+    /// one the windows grow while there is nothing in them, so that UIDs which are spread over 32 bits do not make them many.
     pub(super) async fn compare(
         &mut self,
         folder: &Folder,
@@ -107,15 +108,17 @@ impl Connection<'_> {
         (low, high): (i64, i64),
     ) -> Result<Compared, Stop> {
         let mut compared = Compared::default();
-        let window = if exists.max(folder.message_count) <= WINDOW {
-            high
-        } else {
-            WINDOW
-        };
+        let small = exists.max(folder.message_count) <= WINDOW;
+        let mut window = if small { high } else { WINDOW };
         let mut from = low;
         while from <= high {
-            let to = (from + window - 1).min(high);
+            let to = from.saturating_add(window - 1).min(high);
             let existing = self.existing(from, to).await?;
+            if !small && window > WINDOW && !existing.is_empty() {
+                // It has grown into a part that is not empty, which is not held at once.
+                window = WINDOW;
+                continue;
+            }
             let seen = sync::placements(&self.shared.app, self.fence, folder, (from, to)).await?;
             let stored: UidSet = seen
                 .iter()
@@ -127,6 +130,9 @@ impl Connection<'_> {
                 compared.absent.insert(uid);
             }
             compared.existing += existing.len();
+            if !small && existing.is_empty() {
+                window = window.saturating_mul(2);
+            }
             from = to + 1;
         }
         Ok(compared)
@@ -195,25 +201,11 @@ impl Connection<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::folder::Cursor;
 
     #[test]
     fn what_lies_aside_is_due_once_a_day_and_a_few_at_a_time() {
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(10);
-        let folder = Folder {
-            id: Uuid::nil(),
-            mailbox_id: Uuid::nil(),
-            raw_name: Vec::new(),
-            name: String::new(),
-            delimiter: None,
-            role: None,
-            object_id: None,
-            cursor: Cursor::default(),
-            message_count: 0,
-            missing: 0,
-            created_at: now,
-            updated_at: now,
-        };
+        let folder = Folder::unseen(Uuid::nil(), now);
         let mut map = AsideMap::default();
         map.insert(&folder, 1, now - TimeDelta::hours(25));
         map.insert(&folder, 2, now - TimeDelta::hours(23));

@@ -225,7 +225,7 @@ impl Connection<'_> {
                 rest.push(row);
                 continue;
             };
-            let (flags, label_folders) = (flags(&row), self.label_folders(folder, &row));
+            let (flags, label_folders) = (row.lasting_flags(), self.label_folders(folder, &row));
             if row.flags.is_some() && (*known != flags || label_folders.is_some()) {
                 updates.push(FlagUpdate {
                     uid,
@@ -312,7 +312,7 @@ impl Connection<'_> {
             let updates: Vec<FlagUpdate> = changed
                 .map(|row| FlagUpdate {
                     uid: i64::from(row.uid),
-                    flags: flags(row),
+                    flags: row.lasting_flags(),
                     label_folders: self.label_folders(&folder, row),
                 })
                 .collect();
@@ -409,11 +409,6 @@ fn modseq(selected: &Selected) -> i64 {
         .highest_modseq
         .and_then(|modseq| i64::try_from(modseq).ok())
         .unwrap_or_default()
-}
-
-/// A message's flags, sorted, without `\Recent`, which says something of the session and not of the message.
-pub(super) fn flags(row: &FetchRow) -> Vec<String> {
-    row.lasting_flags()
 }
 
 /// What a row tells of a message, when it is enough to recognise it by.

@@ -5,7 +5,7 @@ use std::{
     io::{BufReader, Seek},
 };
 
-use super::{Shared, folder::flags, known::server_key, live::Connection, stop::Stop};
+use super::{Shared, known::server_key, live::Connection, stop::Stop};
 use crate::{
     mail::{
         imap::{self, Body, BodyLimits, Content, FetchRow, ProtocolError, StoredBody, UidSet},
@@ -379,7 +379,7 @@ fn prepare(fetched: Fetched) -> Result<(Arrival, Option<Content>), Stop> {
     let stated = row.size.filter(|_| truncated);
     let arrival = Arrival {
         uid: i64::from(row.uid),
-        flags: flags(&row),
+        flags: row.lasting_flags(),
         received_at: crate::model::clock::micros(row.internal_date.or(parsed.sent_at).unwrap_or_default()),
         size: i64::try_from(stated.unwrap_or(length)).unwrap_or(i64::MAX),
         dedupe_key: dedupe_key(&row, &sha256),

@@ -1,6 +1,6 @@
 //! Messages that are known already by what the server calls them: they get another place, and no body is fetched.
 
-use super::{folder::flags, live::Connection, stop::Stop};
+use super::{live::Connection, stop::Stop};
 use crate::{
     mail::imap::FetchRow,
     model::folder::Folder,
@@ -42,7 +42,7 @@ impl Connection<'_> {
         Place {
             uid: i64::from(row.uid),
             message,
-            flags: flags(row),
+            flags: row.lasting_flags(),
             label_folders: self.label_folders(folder, row),
         }
     }
