@@ -18,12 +18,13 @@ mod memory;
 mod read;
 mod start;
 mod support;
+mod sync;
 mod update;
 
 use support::table::Table;
 
 /// The topics, in the order in which they run.
-const TOPICS: &[&str] = &["read", "update", "start", "memory"];
+const TOPICS: &[&str] = &["read", "update", "start", "memory", "sync"];
 
 fn main() {
     let asked: Vec<String> = std::env::args()
@@ -52,6 +53,7 @@ fn main() {
                 "memory" => memory::run(&mut table).await,
                 "start" => start::run(&mut table).await,
                 "update" => update::run(&mut table).await,
+                "sync" => sync::run(&mut table).await,
                 other => panic!("{other} is not run"),
             }
         });

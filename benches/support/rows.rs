@@ -126,7 +126,8 @@ async fn write(
     thread: Thread,
     inserts: Vec<MessageInsert>,
 ) -> postroom::model::Result<()> {
-    tx.create_thread(tenant, &thread, thread.last_message_at).await?;
+    let at = thread.last_message_at;
+    tx.save_threads(tenant, &[thread], at).await?;
     tx.create_messages(tenant, inserts).await
 }
 

@@ -11,7 +11,6 @@ pub(crate) enum Wanted {
     /// At most this.
     AtMost(f64),
     /// Only told.
-    #[expect(dead_code, reason = "for the figures that nothing is promised of")]
     Nothing,
 }
 

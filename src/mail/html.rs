@@ -104,6 +104,9 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 ///
 /// Reads at most [`MAX_HTML`] bytes, and takes time in proportion to them.
 pub fn sanitise(html: &str) -> String {
+    if html.is_empty() {
+        return String::new();
+    }
     let cut = html.get(..html.floor_char_boundary(MAX_HTML)).unwrap_or_default();
     CLEANER.clean(&prepass::run(cut, &CLEANER_TAGS)).to_string()
 }

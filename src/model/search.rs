@@ -22,32 +22,57 @@ pub const MAX_QUERY_CHARS: usize = 1_000;
 /// Compatibility forms are made equal (NFKC), case and diacritics are removed, words are runs of letters and
 /// digits, and each character of a script that is written without spaces is a word of its own.
 pub fn words(text: &str) -> String {
-    let mut out = String::new();
-    let mut length = 0;
-    for char in folded(text) {
-        if !is_word(char) {
-            length = 0;
-            continue;
-        }
-        let alone = stands_alone(char);
-        if alone || length == 0 {
-            if out.len() + 1 + char.len_utf8() > MAX_WORDS {
-                break;
-            }
-            if !out.is_empty() {
-                out.push(' ');
-            }
-            out.push(char);
-            length = usize::from(!alone);
-        } else if length < MAX_WORD_CHARS {
-            if out.len() + char.len_utf8() > MAX_WORDS {
-                break;
-            }
-            out.push(char);
-            length += 1;
+    let mut words = Words::default();
+    // No form of Unicode reaches over white space, and most runs between it are ASCII, which is its own form.
+    for run in text.split_ascii_whitespace() {
+        words.length = 0;
+        let complete = if run.is_ascii() {
+            run.bytes()
+                .try_for_each(|byte| words.push(char::from(byte.to_ascii_lowercase())))
+        } else {
+            folded(run).try_for_each(|char| words.push(char))
+        };
+        if complete.is_none() {
+            break;
         }
     }
-    out
+    words.out
+}
+
+/// Words that are being cut.
+#[derive(Default)]
+struct Words {
+    out: String,
+    /// How many characters the last word has; 0 when the next character begins a new one.
+    length: usize,
+}
+
+impl Words {
+    /// Takes the next character; `None` when there is no room for it.
+    fn push(&mut self, char: char) -> Option<()> {
+        if !is_word(char) {
+            self.length = 0;
+            return Some(());
+        }
+        let alone = stands_alone(char);
+        if alone || self.length == 0 {
+            if self.out.len() + 1 + char.len_utf8() > MAX_WORDS {
+                return None;
+            }
+            if !self.out.is_empty() {
+                self.out.push(' ');
+            }
+            self.out.push(char);
+            self.length = usize::from(!alone);
+        } else if self.length < MAX_WORD_CHARS {
+            if self.out.len() + char.len_utf8() > MAX_WORDS {
+                return None;
+            }
+            self.out.push(char);
+            self.length += 1;
+        }
+        Some(())
+    }
 }
 
 /// Decomposed, in lower case, without diacritics, composed again.

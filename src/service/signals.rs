@@ -4,17 +4,24 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// So many messages that are stored at once are not the day's mail: more of them follow.
+const MANY: usize = 50;
+/// For so long after many messages were stored more are awaited.
+const TAKES_IN: Duration = Duration::from_secs(1);
+
 /// The signals. They only hasten: the store is the truth, and workers look there in any case.
 #[derive(Default)]
 pub struct Signals {
     claim: Notify,
     index: Notify,
+    taken_in: Mutex<Option<Instant>>,
     running: Mutex<HashMap<Uuid, (u64, CancellationToken)>>,
 }
 
@@ -32,6 +39,20 @@ impl Signals {
     /// Says that messages wait for the index.
     pub fn wake_index(&self) {
         self.index.notify_one();
+    }
+
+    /// Says that so many messages were stored at once, and wait for the index.
+    pub fn taken_in(&self, count: usize) {
+        if count >= MANY {
+            *self.taken_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        self.wake_index();
+    }
+
+    /// True while many messages are being stored: the last ones came within a second.
+    pub fn takes_in(&self) -> bool {
+        let last = *self.taken_in.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < TAKES_IN)
     }
 
     /// Waits until [`Self::wake_index`] is called.

@@ -108,6 +108,19 @@ impl Blobs {
         stored
     }
 
+    /// The same, of bytes that are at hand and few.
+    ///
+    /// # Errors
+    /// They cannot be written. Then there is no object.
+    pub async fn put_bytes(&self, tenant: TenantId, sha256: &[u8; 32], bytes: Bytes) -> Result<()> {
+        let path = self.path(tenant, sha256);
+        self.store
+            .put(&path, bytes.into())
+            .await
+            .map_err(Error::internal)?;
+        Ok(())
+    }
+
     async fn upload(
         &self,
         upload: &mut dyn MultipartUpload,

@@ -38,7 +38,7 @@ pub use self::{
     mailboxes::SealedLogin,
     messages::{MessageInsert, StoredRaw},
     placements::PlacementRow,
-    search::{IndexJob, Words},
+    search::{IndexJob, Indexed, Words},
     sweep::Expired,
     threads::ThreadRef,
 };

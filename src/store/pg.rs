@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use deadpool::Runtime;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::{
+    QueryableByName,
+    sql_types::{Array, BigInt, Binary, Bool, Text},
+};
 use diesel_async::{
     AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
     pooled_connection::{
@@ -18,7 +21,7 @@ use super::{
     PostgresUrl,
     search::{IndexJob, Words},
     tsvector,
-    types::{Guid, Id},
+    types::{At, Guid, Id, Instant},
 };
 use crate::model::{Error, Result};
 
@@ -110,29 +113,122 @@ pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) ->
     query.tsquery(subject_only.then_some('A'))
 }
 
-/// Puts a message's words into the index in place of those that were there; a message that is gone has none.
-pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Option<&Words>) -> Result<()> {
-    let statement = match words {
-        None => "DELETE FROM search_documents WHERE tenant_id = $1 AND message_id = $2",
-        Some(_) => {
-            "INSERT INTO search_documents (tenant_id, message_id, words) \
-             SELECT tenant_id, id, CAST($3 AS tsvector) FROM messages WHERE tenant_id = $1 AND id = $2 \
-             ON CONFLICT (tenant_id, message_id) DO UPDATE SET words = excluded.words"
-        }
+/// Takes messages out of the index.
+const GONE: &str = "DELETE FROM search_documents d \
+    USING unnest(CAST($1 AS uuid[]), CAST($2 AS uuid[])) AS j (tenant_id, message_id) \
+    WHERE d.tenant_id = j.tenant_id AND d.message_id = j.message_id";
+/// Puts their words into it.
+const WORDS: &str = "INSERT INTO search_documents (tenant_id, message_id, words) \
+    SELECT m.tenant_id, m.id, CAST(j.words AS tsvector) \
+    FROM unnest(CAST($1 AS uuid[]), CAST($2 AS uuid[]), CAST($3 AS text[])) AS j (tenant_id, message_id, words), \
+        messages m \
+    WHERE m.tenant_id = j.tenant_id AND m.id = j.message_id ORDER BY m.tenant_id, m.id \
+    ON CONFLICT (tenant_id, message_id) DO UPDATE SET words = excluded.words";
+/// Ends their jobs, locked in the order in which everything else queues messages.
+const DONE: &str = "WITH done AS (SELECT q.tenant_id, q.message_id \
+    FROM unnest(CAST($1 AS uuid[]), CAST($2 AS uuid[]), CAST($3 AS timestamptz[])) \
+        AS j (tenant_id, message_id, queued_at) \
+    JOIN search_queue q ON q.tenant_id = j.tenant_id AND q.message_id = j.message_id \
+        AND q.queued_at = j.queued_at \
+    ORDER BY q.tenant_id, q.message_id FOR UPDATE OF q) \
+    DELETE FROM search_queue q USING done WHERE q.tenant_id = done.tenant_id AND q.message_id = done.message_id";
+
+/// Puts messages' words into the index in place of those that were there, and ends the jobs; a message that is gone has
+/// none. Rows are locked in the order of the jobs.
+pub(crate) async fn write_words(conn: &mut Connection, work: Vec<(IndexJob, Option<Words>)>) -> Result<()> {
+    let ids = |jobs: &[&IndexJob]| -> (Vec<Id>, Vec<Id>) {
+        jobs.iter().map(|job| (Id(job.tenant.0), Id(job.message))).unzip()
     };
-    let query = diesel::sql_query(statement)
-        .bind::<Guid, _>(Id(job.tenant.0))
-        .bind::<Guid, _>(Id(job.message));
-    match words {
-        None => query.execute(conn).await?,
-        Some(words) => {
-            query
-                .bind::<Text, _>(tsvector::write(words))
-                .execute(conn)
-                .await?
-        }
-    };
+    let gone: Vec<&IndexJob> = work
+        .iter()
+        .filter(|(_, words)| words.is_none())
+        .map(|(job, _)| job)
+        .collect();
+    if !gone.is_empty() {
+        let (tenants, messages) = ids(&gone);
+        diesel::sql_query(GONE)
+            .bind::<Array<Guid>, _>(tenants)
+            .bind::<Array<Guid>, _>(messages)
+            .execute(conn)
+            .await?;
+    }
+    let (there, words): (Vec<&IndexJob>, Vec<String>) = work
+        .iter()
+        .filter_map(|(job, words)| Some((job, tsvector::write(words.as_ref()?))))
+        .unzip();
+    if !there.is_empty() {
+        let (tenants, messages) = ids(&there);
+        diesel::sql_query(WORDS)
+            .bind::<Array<Guid>, _>(tenants)
+            .bind::<Array<Guid>, _>(messages)
+            .bind::<Array<Text>, _>(words)
+            .execute(conn)
+            .await?;
+    }
+    let jobs: Vec<&IndexJob> = work.iter().map(|(job, _)| job).collect();
+    let (tenants, messages) = ids(&jobs);
+    let times: Vec<At> = jobs.iter().map(|job| At(job.queued_at)).collect();
+    diesel::sql_query(DONE)
+        .bind::<Array<Guid>, _>(tenants)
+        .bind::<Array<Guid>, _>(messages)
+        .bind::<Array<Instant>, _>(times)
+        .execute(conn)
+        .await?;
     Ok(())
+}
+
+/// The messages with these keys. Each key is looked up on its own, in the order of the one index that ends in it: given
+/// `= ANY`, the planner reads all of a mailbox as long as it has no statistics of a table that is being filled.
+const MESSAGES: &str = "SELECT m.dedupe_key AS key, m.id \
+    FROM unnest(CAST($3 AS bytea[])) AS k (key) CROSS JOIN LATERAL \
+    (SELECT dedupe_key, id FROM messages WHERE tenant_id = $1 AND mailbox_id = $2 AND dedupe_key >= k.key \
+    ORDER BY tenant_id, mailbox_id, dedupe_key LIMIT 1) m WHERE m.dedupe_key = k.key";
+/// The threads that these hashes lead to, looked up in the same way.
+const REFS: &str = "SELECT r.ref_hash AS key, r.thread_id AS id \
+    FROM unnest(CAST($3 AS bytea[])) AS k (hash) CROSS JOIN LATERAL \
+    (SELECT ref_hash, thread_id FROM thread_refs WHERE tenant_id = $1 AND mailbox_id = $2 AND ref_hash = k.hash \
+    LIMIT 1) r";
+
+/// What a key leads to.
+#[derive(QueryableByName)]
+struct Led {
+    #[diesel(sql_type = Binary)]
+    key: Vec<u8>,
+    #[diesel(sql_type = Guid)]
+    id: Id,
+}
+
+async fn lead(
+    conn: &mut Connection,
+    statement: &'static str,
+    (tenant, mailbox): (Id, Id),
+    keys: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Id)>> {
+    let found: Vec<Led> = diesel::sql_query(statement)
+        .bind::<Guid, _>(tenant)
+        .bind::<Guid, _>(mailbox)
+        .bind::<Array<Binary>, _>(keys)
+        .load(conn)
+        .await?;
+    Ok(found.into_iter().map(|led| (led.key, led.id)).collect())
+}
+
+/// The messages of a mailbox with these dedupe keys.
+pub(crate) async fn find_messages(
+    conn: &mut Connection,
+    within: (Id, Id),
+    keys: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Id)>> {
+    lead(conn, MESSAGES, within, keys).await
+}
+
+/// The threads of a mailbox that these hashes lead to.
+pub(crate) async fn find_refs(
+    conn: &mut Connection,
+    within: (Id, Id),
+    hashes: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Id)>> {
+    lead(conn, REFS, within, hashes).await
 }
 
 /// Takes an advisory lock until the transaction ends, if nobody has it.

@@ -5,12 +5,14 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    Conn, on,
+    Conn,
+    messages::read_participants,
+    on,
     placements::CHUNK,
     schema::search_queue,
     types::{At, Id},
 };
-use crate::model::{Result, id::TenantId};
+use crate::model::{Result, id::TenantId, message::Participant};
 
 /// A row of `search_queue`.
 #[derive(Insertable)]
@@ -41,6 +43,19 @@ pub struct Words {
     pub participants: String,
     /// Of the text.
     pub body: String,
+}
+
+/// What of a message can be found by words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Indexed {
+    /// The message.
+    pub message: Uuid,
+    /// `Subject`.
+    pub subject: Option<String>,
+    /// Everybody named in the header.
+    pub participants: Vec<Participant>,
+    /// The plain text.
+    pub text: Option<String>,
 }
 
 impl Conn {
@@ -75,8 +90,25 @@ impl Conn {
             .collect())
     }
 
-    /// Puts a message's words into the index in place of those that were there; `None` takes it out. Ends the job.
-    pub async fn index_message(&mut self, job: &IndexJob, words: Option<&Words>) -> Result<()> {
-        on!(self, search::index(job, words))
+    /// What of these live messages is to be found by words: the id, the subject, who takes part, and the text.
+    pub async fn list_indexed(&mut self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Indexed>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            for (id, subject, participants, text) in on!(self, search::list_indexed(tenant, chunk))? {
+                found.push(Indexed {
+                    message: id.0,
+                    subject,
+                    participants: read_participants(&participants)?,
+                    text,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts messages' words into the index in place of those that were there; `None` takes a message out. Ends the jobs.
+    /// Give them by tenant and message, so that two transactions never wait for each other.
+    pub async fn index_messages(&mut self, work: Vec<(IndexJob, Option<Words>)>) -> Result<()> {
+        on!(self, search::index(work))
     }
 }

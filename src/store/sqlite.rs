@@ -3,9 +3,12 @@
 use std::{path::Path, time::Duration};
 
 use deadpool::Runtime;
-use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection, sql_types::Text};
+use diesel::{
+    Connection as _, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
+    SqliteConnection, connection::SimpleConnection, sql_types::BigInt,
+};
 use diesel_async::{
-    AsyncConnection, RunQueryDsl, SimpleAsyncConnection,
+    AsyncConnection, SimpleAsyncConnection,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
         deadpool::{Object, Pool},
@@ -17,7 +20,7 @@ use futures_util::FutureExt;
 
 use super::{
     search::{IndexJob, Words},
-    types::{Guid, Id},
+    types::{At, Id},
 };
 use crate::model::{Error, Result};
 
@@ -26,9 +29,14 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const READERS: usize = 4;
 /// How long a request waits for a connection.
 const WAIT: Duration = Duration::from_secs(10);
-/// What every connection is told: durable at each commit, and a small page cache (2 MiB).
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-    PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF";
+/// What every connection is told: durable at each commit, and a small page cache (2 MiB). The size of a page is that of a
+/// new database: most mail then fits in a few of them.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; \
+    PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY; \
+    PRAGMA trusted_schema = OFF";
+/// What the writer is told besides: a page cache in which a batch of messages has room (8 MiB), so that pages of indexes
+/// are neither read again nor written twice.
+const WRITER: &str = "PRAGMA cache_size = -8192";
 
 /// What a query is run on.
 pub(crate) type Connection = SyncConnectionWrapper<SqliteConnection>;
@@ -122,38 +130,92 @@ pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) ->
     }
 }
 
-/// Puts a message's words into the index in place of those that were there; a message that is gone has none. A row of
-/// the full-text table is never changed: it keeps no text of its own, so the old one goes (by a trigger) and a new one
-/// comes.
-pub(crate) async fn write_words(conn: &mut Connection, job: &IndexJob, words: Option<&Words>) -> Result<()> {
-    let (tenant, message) = (Id(job.tenant.0), Id(job.message));
-    diesel::sql_query("DELETE FROM search_documents WHERE tenant_id = ?1 AND message_id = ?2")
-        .bind::<Guid, _>(tenant)
-        .bind::<Guid, _>(message)
-        .execute(conn)
-        .await?;
-    let Some(words) = words else { return Ok(()) };
-    let inserted = diesel::sql_query(
-        "INSERT INTO search_documents (tenant_id, message_id) \
-         SELECT tenant_id, id FROM messages WHERE tenant_id = ?1 AND id = ?2",
-    )
-    .bind::<Guid, _>(tenant)
-    .bind::<Guid, _>(message)
-    .execute(conn)
-    .await?;
-    if inserted == 0 {
-        return Ok(());
+diesel::table! {
+    /// The full-text table, which is SQLite's own.
+    search_words (rowid) {
+        rowid -> BigInt,
+        tenant -> Text,
+        subject -> Text,
+        participants -> Text,
+        body -> Text,
     }
-    diesel::sql_query(
-        "INSERT INTO search_words (rowid, tenant, subject, participants, body) VALUES (last_insert_rowid(), ?, ?, ?, ?)",
-    )
-    .bind::<Text, _>(job.tenant.0.simple().to_string())
-    .bind::<Text, _>(words.subject.clone())
-    .bind::<Text, _>(words.participants.clone())
-    .bind::<Text, _>(words.body.clone())
-    .execute(conn)
+}
+
+/// Puts messages' words into the index in place of those that were there, and ends the jobs; a message that is gone has
+/// none. A row of the full-text table is never changed: it keeps no text of its own, so the old one goes (by a trigger)
+/// and a new one comes.
+pub(crate) async fn write_words(conn: &mut Connection, work: Vec<(IndexJob, Option<Words>)>) -> Result<()> {
+    conn.spawn_blocking(move |conn| {
+        for (job, words) in work {
+            write_words_of(conn, &job, words)?;
+        }
+        Ok(())
+    })
     .await?;
     Ok(())
+}
+
+fn write_words_of(conn: &mut SqliteConnection, job: &IndexJob, words: Option<Words>) -> QueryResult<()> {
+    use super::schema::{messages, search_documents, search_queue};
+    let (tenant, message) = (Id(job.tenant.0), Id(job.message));
+    let document = search_documents::table.find((tenant, message));
+    diesel::delete(document).execute(conn)?;
+    let live = messages::table.find((tenant, message)).select(messages::id);
+    if let Some(words) = words
+        && live.first::<Id>(conn).optional()?.is_some()
+    {
+        let docid: i64 = diesel::insert_into(search_documents::table)
+            .values((
+                search_documents::tenant_id.eq(tenant),
+                search_documents::message_id.eq(message),
+            ))
+            .returning(diesel::dsl::sql::<BigInt>("docid"))
+            .get_result(conn)?;
+        diesel::insert_into(search_words::table)
+            .values((
+                search_words::rowid.eq(docid),
+                search_words::tenant.eq(job.tenant.0.simple().to_string()),
+                search_words::subject.eq(words.subject),
+                search_words::participants.eq(words.participants),
+                search_words::body.eq(words.body),
+            ))
+            .execute(conn)?;
+    }
+    let queued = search_queue::table
+        .find((tenant, message))
+        .filter(search_queue::queued_at.eq(At(job.queued_at)));
+    diesel::delete(queued).execute(conn)?;
+    Ok(())
+}
+
+/// The messages of a mailbox with these dedupe keys.
+pub(crate) async fn find_messages(
+    conn: &mut Connection,
+    (tenant, mailbox): (Id, Id),
+    keys: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Id)>> {
+    use super::schema::messages;
+    let query = messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::mailbox_id.eq(mailbox))
+        .filter(messages::dedupe_key.eq_any(keys.to_vec()))
+        .select((messages::dedupe_key, messages::id));
+    Ok(diesel_async::RunQueryDsl::load(query, conn).await?)
+}
+
+/// The threads of a mailbox that these hashes lead to.
+pub(crate) async fn find_refs(
+    conn: &mut Connection,
+    (tenant, mailbox): (Id, Id),
+    hashes: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Id)>> {
+    use super::schema::thread_refs;
+    let query = thread_refs::table
+        .filter(thread_refs::tenant_id.eq(tenant))
+        .filter(thread_refs::mailbox_id.eq(mailbox))
+        .filter(thread_refs::ref_hash.eq_any(hashes.to_vec()))
+        .select((thread_refs::ref_hash, thread_refs::thread_id));
+    Ok(diesel_async::RunQueryDsl::load(query, conn).await?)
 }
 
 /// The writer is alone in its transaction, so it has every lock.
@@ -188,8 +250,8 @@ impl Pools {
             .ok_or_else(|| Error::internal("the database's path is not UTF-8"))?
             .to_owned();
         Ok(Self {
-            readers: pool(&path, READERS)?,
-            writer: pool(&path, 1)?,
+            readers: pool(&path, READERS, "")?,
+            writer: pool(&path, 1, WRITER)?,
             path,
         })
     }
@@ -215,14 +277,17 @@ impl Pools {
     }
 }
 
-fn pool(path: &str, size: usize) -> Result<Pool<Connection>> {
+fn pool(path: &str, size: usize, pragmas: &'static str) -> Result<Pool<Connection>> {
     let mut config = ManagerConfig::default();
     config.recycling_method = RecyclingMethod::Fast;
-    config.custom_setup = Box::new(|path| {
+    config.custom_setup = Box::new(move |path| {
         async move {
             let mut conn = Connection::establish(path).await?;
-            conn.batch_execute(PRAGMAS)
-                .await
+            let told = async {
+                conn.batch_execute(PRAGMAS).await?;
+                conn.batch_execute(pragmas).await
+            };
+            told.await
                 .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
             Ok(conn)
         }

@@ -36,6 +36,13 @@ pub(crate) struct Row {
     created_at: At,
 }
 
+/// The column of `threads` beside those of [`Row`].
+#[derive(Insertable)]
+#[diesel(table_name = threads)]
+pub(crate) struct TenantRow {
+    tenant_id: Id,
+}
+
 /// A hashed message id and the thread that it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRef {
@@ -81,15 +88,25 @@ impl Row {
 }
 
 impl Conn {
-    /// Stores a new thread.
-    pub async fn create_thread(
+    /// Stores threads: new ones with `now` as the time of their making, and the subject, count and time of those that are
+    /// there. Each may come once.
+    pub async fn save_threads(
         &mut self,
         tenant: TenantId,
-        thread: &Thread,
+        threads: &[Thread],
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let row = Row::write(thread, now);
-        on!(self, threads::create(tenant, &row))
+        let tenant_id = Id(tenant.0);
+        let rows: Vec<_> = threads
+            .iter()
+            .map(|thread| (Row::write(thread, now), TenantRow { tenant_id }))
+            .collect();
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let chunk = rows.by_ref().take(CHUNK).collect();
+            on!(self, threads::save(chunk))?;
+        }
+        Ok(())
     }
 
     /// One thread that the caller sees, found also by the id of a thread that was merged into it.
@@ -239,11 +256,6 @@ impl Conn {
     ) -> Result<Vec<Message>> {
         let rows = on!(self, messages::newest_of_thread(tenant, thread, limit))?;
         self.with_attachments(tenant, rows).await
-    }
-
-    /// Stores a thread's subject, count and time.
-    pub async fn update_thread(&mut self, tenant: TenantId, thread: &Thread) -> Result<()> {
-        on!(self, threads::update(tenant, thread))
     }
 
     /// When the newest live message of a thread was sent.

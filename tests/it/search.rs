@@ -198,7 +198,7 @@ async fn deleted_messages_leave_the_index(backend: Backend) {
     let again = job.clone();
     fixture
         .store
-        .transaction(|tx| Box::pin(async move { tx.index_message(&again, Some(&words)).await }))
+        .transaction(|tx| Box::pin(async move { tx.index_messages(vec![(again, Some(words))]).await }))
         .await
         .unwrap();
     assert_eq!(find(&fixture, acme.tenant, "agreement", false).await, [ids[0]]);
@@ -209,7 +209,7 @@ async fn deleted_messages_leave_the_index(backend: Backend) {
     assert_eq!(documents(&fixture, backend).await, (all + 1).to_string());
     fixture
         .store
-        .transaction(|tx| Box::pin(async move { tx.index_message(&job, None).await }))
+        .transaction(|tx| Box::pin(async move { tx.index_messages(vec![(job, None)]).await }))
         .await
         .unwrap();
     assert_eq!(documents(&fixture, backend).await, all.to_string());
@@ -258,7 +258,7 @@ async fn a_message_of_many_words_is_indexed(backend: Backend) {
     };
     let write = fixture
         .store
-        .transaction(|tx| Box::pin(async move { tx.index_message(&job, Some(&words)).await }));
+        .transaction(|tx| Box::pin(async move { tx.index_messages(vec![(job, Some(words))]).await }));
     write.await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(find(&fixture, owner.tenant, "s1", true).await, [message]);
     assert_eq!(find(&fixture, owner.tenant, "p1", false).await, [message]);

@@ -94,9 +94,9 @@ async fn a_failed_transaction_leaves_nothing(backend: Backend) {
             Box::pin(async move {
                 tx.create_mailbox(owner.tenant, &mailbox("second@acme.test"))
                     .await?;
-                tx.create_thread(
+                tx.save_threads(
                     postroom::model::id::TenantId(Uuid::nil()),
-                    &postroom::model::message::Thread {
+                    &[postroom::model::message::Thread {
                         id: Uuid::nil(),
                         mailbox_id: owner.mailbox,
                         subject: None,
@@ -104,7 +104,7 @@ async fn a_failed_transaction_leaves_nothing(backend: Backend) {
                         participants: Vec::new(),
                         last_message_at: at(0),
                         messages: Vec::new(),
-                    },
+                    }],
                     at(0),
                 )
                 .await

@@ -343,7 +343,7 @@ async fn thread(
     let (thread_id, row) = (thread.id, thread.clone());
     let create = app
         .store
-        .transaction(|tx| Box::pin(async move { tx.create_thread(tenant, &row, at(0)).await }));
+        .transaction(|tx| Box::pin(async move { tx.save_threads(tenant, &[row], at(0)).await }));
     create.await.unwrap();
     // Ids that run against the answers, so that only the references can order a second.
     let mut ids: Vec<Uuid> = (0..count).map(|_| id::new()).collect();

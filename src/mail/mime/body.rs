@@ -157,7 +157,9 @@ fn text_of(
             .flatten()
     });
     let mut text = decode_charset(&bytes, charset.as_deref());
-    text.retain(|char| char != '\0');
+    if text.contains('\0') {
+        text.retain(|char| char != '\0');
+    }
     text.truncate(text.floor_char_boundary(limit));
     Ok(text)
 }
@@ -221,7 +223,16 @@ fn push_escaped(html: &mut String, text: &str) {
 }
 
 fn unix_lines(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n")
+    let mut out = String::with_capacity(text.len());
+    let mut lines = text.split('\r');
+    out.push_str(lines.next().unwrap_or_default());
+    for line in lines {
+        if !line.starts_with('\n') {
+            out.push('\n');
+        }
+        out.push_str(line);
+    }
+    out
 }
 
 /// The first words of a text: not those that it quotes, unless it has no other.

@@ -67,7 +67,7 @@ pub async fn store_arrivals(
     arrivals: Vec<Arrival>,
     progress: Option<SyncProgress>,
 ) -> Fenced<Folder> {
-    let now = app.clock.now();
+    let (now, count) = (app.clock.now(), arrivals.len());
     let large = arrivals.iter().filter(|arrival| matches!(arrival.raw, Raw::Blob));
     let (large, blobs) = (large.map(|arrival| arrival.sha256).collect(), app.blobs.clone());
     let stored = fenced(app, fence, move |tx, mailbox| {
@@ -90,7 +90,7 @@ pub async fn store_arrivals(
     })
     .await?;
     fail::fail_point!("arrivals_after_commit", |_| std::process::abort());
-    app.signals.wake_index();
+    app.signals.taken_in(count);
     Ok(stored)
 }
 
@@ -111,6 +111,8 @@ struct Batch<'t> {
 struct Threads {
     /// What each hash leads to.
     refs: HashMap<RefHash, Uuid>,
+    /// What of that is stored already.
+    known: HashMap<RefHash, Uuid>,
     /// The rows that are stored already.
     stored: BTreeMap<Uuid, Thread>,
     /// The rows to be made.
@@ -197,6 +199,7 @@ impl<'t> Batch<'t> {
                 self.threads.refs.insert(hash, found.thread_id);
             }
         }
+        self.threads.known.clone_from(&self.threads.refs);
         let mut ids: Vec<Uuid> = self.threads.refs.values().copied().collect();
         ids.sort_unstable();
         ids.dedup();
@@ -287,14 +290,11 @@ impl<'t> Batch<'t> {
         fresh: &HashMap<Uuid, usize>,
     ) -> Result<i64> {
         let threads = std::mem::take(&mut self.threads);
-        for thread in threads.new.values() {
-            self.tx.create_thread(self.tenant, thread, self.now).await?;
-        }
+        let (new, stored) = (threads.new.into_values(), threads.stored.into_values());
+        let touched: Vec<Thread> = new.chain(stored).collect();
+        self.tx.save_threads(self.tenant, &touched, self.now).await?;
         for (from, into) in &threads.merges {
             self.tx.merge_thread(self.tenant, *from, *into).await?;
-        }
-        for thread in threads.stored.values() {
-            self.tx.update_thread(self.tenant, thread).await?;
         }
         for insert in &mut inserts {
             // A merge after this message was placed moved its thread.
@@ -307,6 +307,7 @@ impl<'t> Batch<'t> {
         let refs: Vec<ThreadRef> = threads
             .refs
             .iter()
+            .filter(|(hash, thread_id)| threads.known.get(*hash) != Some(thread_id))
             .map(|(hash, thread_id)| ThreadRef {
                 hash: hash.to_vec(),
                 thread_id: *thread_id,

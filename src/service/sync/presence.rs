@@ -216,7 +216,7 @@ pub(in crate::service) async fn settle(
             *threads.entry(message.thread_id).or_default() += if deleted { -1 } else { 1 };
         }
     }
-    count(tx, tenant, mailbox.id, threads).await?;
+    count(tx, tenant, mailbox.id, threads, now).await?;
     tx.queue_index(tenant, &came_or_went, now).await
 }
 
@@ -234,15 +234,22 @@ async fn moving(
 }
 
 /// Adds to the counts of threads, and of the mailbox by their sum.
-async fn count(tx: &mut Conn, tenant: TenantId, mailbox: Uuid, deltas: BTreeMap<Uuid, i64>) -> Result<()> {
+async fn count(
+    tx: &mut Conn,
+    tenant: TenantId,
+    mailbox: Uuid,
+    deltas: BTreeMap<Uuid, i64>,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let ids: Vec<Uuid> = deltas.keys().copied().collect();
-    for mut thread in tx.lock_threads(tenant, &ids).await? {
+    let mut threads = tx.lock_threads(tenant, &ids).await?;
+    for thread in &mut threads {
         thread.message_count += deltas.get(&thread.id).copied().unwrap_or_default();
         if let Some(last) = tx.last_sent_in_thread(tenant, thread.id).await? {
             thread.last_message_at = last;
         }
-        tx.update_thread(tenant, &thread).await?;
     }
+    tx.save_threads(tenant, &threads, now).await?;
     tx.add_message_count(tenant, mailbox, deltas.values().sum()).await
 }
 

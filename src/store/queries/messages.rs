@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Backend, Connection, paged, render};
+use super::{Backend, Connection, find_messages, paged, render};
 use crate::{
     model::{
         Result,
@@ -56,13 +56,7 @@ pub(crate) async fn find(
     mailbox: Uuid,
     keys: &[Vec<u8>],
 ) -> Result<Vec<(Vec<u8>, Id)>> {
-    Ok(messages::table
-        .filter(messages::tenant_id.eq(Id(tenant.0)))
-        .filter(messages::mailbox_id.eq(Id(mailbox)))
-        .filter(messages::dedupe_key.eq_any(keys.to_vec()))
-        .select((messages::dedupe_key, messages::id))
-        .load(conn)
-        .await?)
+    find_messages(conn, (Id(tenant.0), Id(mailbox)), keys).await
 }
 
 pub(crate) async fn find_earlier_generation(

@@ -21,7 +21,9 @@ pub(crate) mod threads;
 
 use uuid::Uuid;
 
-use super::{Backend, Connection, advisory_lock, render, try_advisory_lock, write_words};
+use super::{
+    Backend, Connection, advisory_lock, find_messages, find_refs, render, try_advisory_lock, write_words,
+};
 use crate::store::types::Id;
 
 /// Ids as a statement names them.

@@ -3,11 +3,13 @@
 use diesel::{prelude::*, upsert::excluded};
 use diesel_async::RunQueryDsl;
 
+use uuid::Uuid;
+
 use super::{Connection, write_words};
 use crate::{
-    model::Result,
+    model::{Result, id::TenantId},
     store::{
-        schema::search_queue,
+        schema::{message_bodies, messages, search_queue},
         search::{IndexJob, QueueRow, Words},
         types::{At, Id},
     },
@@ -39,14 +41,33 @@ pub(crate) async fn list_jobs(conn: &mut Connection, limit: i64) -> Result<Vec<(
         .await?)
 }
 
-pub(crate) async fn index(conn: &mut Connection, job: &IndexJob, words: Option<&Words>) -> Result<()> {
-    write_words(conn, job, words).await?;
-    diesel::delete(
-        search_queue::table
-            .find((Id(job.tenant.0), Id(job.message)))
-            .filter(search_queue::queued_at.eq(At(job.queued_at))),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+/// The columns of an [`crate::store::Indexed`].
+pub(crate) type IndexedRow = (Id, Option<String>, String, Option<String>);
+
+pub(crate) async fn list_indexed(
+    conn: &mut Connection,
+    tenant: TenantId,
+    messages: &[Uuid],
+) -> Result<Vec<IndexedRow>> {
+    Ok(messages::table
+        .left_join(
+            message_bodies::table.on(message_bodies::tenant_id
+                .eq(messages::tenant_id)
+                .and(message_bodies::message_id.eq(messages::id))),
+        )
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(messages::id.eq_any(super::ids(messages)))
+        .filter(messages::deleted_at.is_null())
+        .select((
+            messages::id,
+            messages::subject,
+            messages::participants,
+            message_bodies::text.nullable(),
+        ))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn index(conn: &mut Connection, work: Vec<(IndexJob, Option<Words>)>) -> Result<()> {
+    write_words(conn, work).await
 }

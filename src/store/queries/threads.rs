@@ -4,23 +4,29 @@ use diesel::{prelude::*, upsert::excluded};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Backend, Connection, paged};
+use super::{Backend, Connection, find_refs, paged};
 use crate::{
-    model::{Result, caller::Visibility, id::TenantId, message::Thread, page::PageRequest},
+    model::{Result, caller::Visibility, id::TenantId, page::PageRequest},
     store::{
         messages::Row as MessageRow,
         schema::{mailboxes, messages, thread_refs, threads},
         statement::{Limited, Prepared},
-        threads::{RefRow, Row},
+        threads::{RefRow, Row, TenantRow},
         types::{At, Id},
     },
 };
 
-pub(crate) async fn create(conn: &mut Connection, tenant: TenantId, row: &Row) -> Result<()> {
-    diesel::insert_into(threads::table)
-        .values((row, threads::tenant_id.eq(Id(tenant.0))))
-        .execute(conn)
-        .await?;
+/// Makes threads, or stores what changed about those that are there.
+pub(crate) async fn save(conn: &mut Connection, rows: Vec<(Row, TenantRow)>) -> Result<()> {
+    insert_all!(conn, rows, |row| diesel::insert_into(threads::table)
+        .values(row)
+        .on_conflict((threads::tenant_id, threads::id))
+        .do_update()
+        .set((
+            threads::subject.eq(excluded(threads::subject)),
+            threads::message_count.eq(excluded(threads::message_count)),
+            threads::last_message_at.eq(excluded(threads::last_message_at)),
+        )));
     Ok(())
 }
 
@@ -154,18 +160,6 @@ pub(crate) async fn participants(
         .await?)
 }
 
-pub(crate) async fn update(conn: &mut Connection, tenant: TenantId, thread: &Thread) -> Result<()> {
-    diesel::update(threads::table.find((Id(tenant.0), Id(thread.id))))
-        .set((
-            threads::subject.eq(thread.subject.clone()),
-            threads::message_count.eq(thread.message_count),
-            threads::last_message_at.eq(At(thread.last_message_at)),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
 pub(crate) async fn last_sent(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<Option<At>> {
     Ok(messages::table
         .filter(messages::tenant_id.eq(Id(tenant.0)))
@@ -219,13 +213,7 @@ pub(crate) async fn refs(
     mailbox: Uuid,
     hashes: &[Vec<u8>],
 ) -> Result<Vec<(Vec<u8>, Id)>> {
-    Ok(thread_refs::table
-        .filter(thread_refs::tenant_id.eq(Id(tenant.0)))
-        .filter(thread_refs::mailbox_id.eq(Id(mailbox)))
-        .filter(thread_refs::ref_hash.eq_any(hashes.to_vec()))
-        .select((thread_refs::ref_hash, thread_refs::thread_id))
-        .load(conn)
-        .await?)
+    find_refs(conn, (Id(tenant.0), Id(mailbox)), hashes).await
 }
 
 pub(crate) async fn set_refs(conn: &mut Connection, rows: Vec<RefRow>) -> Result<()> {

@@ -12,8 +12,8 @@ use crate::{
     service::sync,
 };
 
-/// How many UIDs a window has in which expunges are looked for.
-const WINDOW: i64 = 5_000;
+/// How many UIDs a window has in which those of the server are asked for.
+pub(super) const WINDOW: i64 = 5_000;
 /// A message that lies aside is tried again after this time.
 const RETRY: TimeDelta = TimeDelta::days(1);
 /// A pass tries at most this many of them in one folder.
@@ -176,7 +176,7 @@ impl Connection<'_> {
         self.aside.insert(&folder, uid, self.shared.app.clock.now());
         let items = self.items;
         let rows = self.session()?.fetch_metadata(&range(uid, uid), items).await?;
-        match self.fetch_and_store(folder.clone(), &rows, false).await {
+        match self.fetch_and_store(folder.clone(), &rows).await {
             Ok(stored) if stored.message_count > folder.message_count => {
                 self.release(&stored, vec![uid]).await?;
                 Ok(stored)

@@ -13,7 +13,9 @@ use crate::{
 };
 
 /// How many messages' metadata are asked for at once.
-const METADATA: u64 = 500;
+pub(super) const METADATA: u64 = 500;
+/// How many UIDs behind the cursor are asked for when the server tells of new mail.
+const TOLD: i64 = 100;
 /// Servers without mod-sequences are asked for the flags of this many of the newest UIDs.
 const PLAIN_FLAGS: i64 = 1_000;
 /// How many UIDs a window has in which flags are asked for: the answer is kept in memory.
@@ -49,6 +51,7 @@ impl Connection<'_> {
         self.adopt(&mut folder, false).await?;
         // What is compared with the server's answers is what was known before them.
         let known_to = folder.cursor.last_uid;
+        let taken = self.taken.take_if(|taken| *taken == folder.id);
         let mut newer = 0;
         if i64::from(selected.uid_next) - 1 > known_to {
             let new = self
@@ -63,7 +66,7 @@ impl Connection<'_> {
             .find_expunged(folder, &selected, (known_to, newer), known.is_some())
             .await?;
         let told = Told {
-            new: newer > 0,
+            new: newer > 0 || taken.is_some(),
             expunged: !gone.is_empty(),
         };
         folder = self.take_away(healed, gone).await?;
@@ -73,10 +76,15 @@ impl Connection<'_> {
 
     /// Opens a folder; `None` when the server refuses it, as one that was removed after it was listed. The main folder is
     /// never removed: that it was refused is told when everything else is done.
-    async fn try_open(&mut self, folder: &Folder, known: Option<Qresync>) -> Result<Option<Selected>, Stop> {
+    pub(super) async fn try_open(
+        &mut self,
+        folder: &Folder,
+        known: Option<Qresync>,
+    ) -> Result<Option<Selected>, Stop> {
         let is_main = folder.role == Some(FolderRole::Inbox) || self.is_all(folder);
         match self.open(&folder.raw_name, known).await {
             Ok(selected) => {
+                self.opened = Some((folder.id, i64::from(selected.uid_validity)));
                 self.main_refused.take_if(|_| is_main);
                 Ok(Some(selected))
             }
@@ -120,7 +128,11 @@ impl Connection<'_> {
 
     /// The folder is new to us, or its UIDs have begun anew: everything in it is for the backfill, which recognises what
     /// is known from an earlier generation.
-    async fn begin_generation(&mut self, mut folder: Folder, selected: &Selected) -> Result<Folder, Stop> {
+    pub(super) async fn begin_generation(
+        &mut self,
+        mut folder: Folder,
+        selected: &Selected,
+    ) -> Result<Folder, Stop> {
         folder.cursor = Cursor {
             uid_validity: i64::from(selected.uid_validity),
             last_uid: i64::from(selected.uid_next) - 1,
@@ -143,6 +155,24 @@ impl Connection<'_> {
         Ok(self.session()?.search_uids(low, high).await?)
     }
 
+    /// The messages that follow the cursor in the folder that is open, some at most: the cursor moves to the last that was
+    /// answered, and one before it that was left out is asked for once more. The pass that follows looks for the rest.
+    pub(super) async fn take_next(&mut self, folder: Folder) -> Result<Folder, Stop> {
+        let next = folder.cursor.last_uid + 1;
+        let window = range(next, next + TOLD - 1);
+        let items = self.items;
+        let rows = self.session()?.fetch_metadata(&window, items).await?;
+        let last = rows.iter().map(|row| row.uid).max().unwrap_or_default();
+        let rows = self.complete(rows, &range(next, i64::from(last))).await?;
+        let (rows, updates) = self.unplaced(&folder, rows).await?;
+        self.follow_placed(&folder, updates).await?;
+        let (folder, rows) = self.place_known(folder, rows).await?;
+        self.fetch(folder, rows, |cursor, uid| {
+            cursor.last_uid = cursor.last_uid.max(uid);
+        })
+        .await
+    }
+
     /// New mail, oldest first.
     pub(super) async fn receive(&mut self, mut folder: Folder, uids: &UidSet) -> Result<Folder, Stop> {
         let mut rest = uids.clone();
@@ -151,7 +181,8 @@ impl Connection<'_> {
             let items = self.items;
             let rows = self.session()?.fetch_metadata(&slice, items).await?;
             let rows = self.complete(rows, &slice).await?;
-            let rows = self.unplaced(&folder, rows).await?;
+            let (rows, updates) = self.unplaced(&folder, rows).await?;
+            self.follow_placed(&folder, updates).await?;
             let (placed, rows) = self.place_known(folder, rows).await?;
             folder = self
                 .fetch(placed, rows, |cursor, uid| {
@@ -166,41 +197,6 @@ impl Connection<'_> {
         Ok(folder)
     }
 
-    /// One slice of the backfill, newest first; the folder's earlier generations go when it is done.
-    /// `None`: the server does not open it.
-    pub(super) async fn backfill_slice(&mut self, mut folder: Folder) -> Result<Option<Folder>, Stop> {
-        let Some(selected) = self.try_open(&folder, None).await? else {
-            return Ok(None);
-        };
-        if i64::from(selected.uid_validity) != folder.cursor.uid_validity {
-            return self.begin_generation(folder, &selected).await.map(Some);
-        }
-        let existing = self.existing(1, folder.cursor.backfill_low - 1).await?;
-        let (slice, older) = existing.split_last(METADATA);
-        let stale = sync::has_stale(&self.shared.app, self.fence, &folder).await?;
-        let items = imap::FetchItems {
-            header_fields: stale,
-            ..self.items
-        };
-        let rows = self.session()?.fetch_metadata(&slice, items).await?;
-        let rows = self.complete(rows, &slice).await?;
-        let mut rows = self.unplaced(&folder, rows).await?;
-        (folder, rows) = self.place_known(folder, rows).await?;
-        if stale {
-            (folder, rows) = self.recognise(folder, rows).await?;
-        }
-        rows.reverse();
-        folder = self
-            .fetch(folder, rows, |cursor, uid| {
-                cursor.backfill_low = cursor.backfill_low.min(uid);
-            })
-            .await?;
-        folder.cursor.backfill_low = slice.first().filter(|_| !older.is_empty()).map_or(1, i64::from);
-        folder = sync::save_folder(&self.shared.app, self.fence, folder).await?;
-        self.end_generations(&folder).await?;
-        Ok(Some(folder))
-    }
-
     /// Drops what only earlier generations of a folder had, once the present one is known as a whole.
     pub(super) async fn end_generations(&self, folder: &Folder) -> Result<(), Stop> {
         if folder.cursor.is_backfilled() && sync::has_stale(&self.shared.app, self.fence, folder).await? {
@@ -210,11 +206,15 @@ impl Connection<'_> {
     }
 
     /// Leaves out what is stored already: a change that was written back places a message before a pass sees it. Only its
-    /// flags are followed, because what the server tells of changes begins behind them.
-    async fn unplaced(&mut self, folder: &Folder, rows: Vec<FetchRow>) -> Result<Vec<FetchRow>, Stop> {
+    /// flags and labels are to be followed, because what the server tells of changes begins behind them.
+    pub(super) async fn unplaced(
+        &mut self,
+        folder: &Folder,
+        rows: Vec<FetchRow>,
+    ) -> Result<(Vec<FetchRow>, Vec<FlagUpdate>), Stop> {
         let uids = || rows.iter().map(|row| i64::from(row.uid));
         let Some(range) = uids().min().zip(uids().max()) else {
-            return Ok(rows);
+            return Ok((rows, Vec::new()));
         };
         let seen = sync::placements(&self.shared.app, self.fence, folder, range).await?;
         let seen: HashMap<i64, Vec<String>> = seen.into_iter().map(|seen| (seen.uid, seen.flags)).collect();
@@ -234,14 +234,19 @@ impl Connection<'_> {
                 });
             }
         }
+        Ok((rest, updates))
+    }
+
+    /// Stores flags that differ, if any do.
+    pub(super) async fn follow_placed(&self, folder: &Folder, updates: Vec<FlagUpdate>) -> Result<(), Stop> {
         if !updates.is_empty() {
             sync::apply_flags(&self.shared.app, self.fence, folder.clone(), updates).await?;
         }
-        Ok(rest)
+        Ok(())
     }
 
     /// Places messages that are known from an earlier generation; answers the rows that are not.
-    async fn recognise(
+    pub(super) async fn recognise(
         &mut self,
         folder: Folder,
         rows: Vec<FetchRow>,

@@ -15,7 +15,7 @@ use crate::{
         folder::{Folder, FolderRole},
         label::{Labels, MAX_STRANGE},
     },
-    service::sync::{self, Arrival},
+    service::sync,
 };
 
 /// How often in a row INBOX and the folder with `\All` are looked at until both say the same.
@@ -60,16 +60,17 @@ impl Connection<'_> {
         Some(labels.folders(words, &mut self.strange))
     }
 
-    /// Gives messages that are to be stored the folders of their labels.
-    pub(super) fn set_label_folders(&mut self, folder: &Folder, rows: &[FetchRow], arrivals: &mut [Arrival]) {
+    /// The folders of the labels of messages that are to be stored, by UID.
+    pub(super) fn all_label_folders(
+        &mut self,
+        folder: &Folder,
+        rows: &[FetchRow],
+    ) -> HashMap<i64, Vec<Uuid>> {
         if !self.is_all(folder) {
-            return;
+            return HashMap::new();
         }
-        let rows: HashMap<i64, &FetchRow> = rows.iter().map(|row| (i64::from(row.uid), row)).collect();
-        for arrival in arrivals {
-            let row = rows.get(&arrival.uid);
-            arrival.label_folders = row.and_then(|row| self.label_folders(folder, row));
-        }
+        let of_row = |row: &FetchRow| Some((i64::from(row.uid), self.label_folders(folder, row)?));
+        rows.iter().filter_map(of_row).collect()
     }
 
     /// Once the folder with `\All` is open: the others count in its generation. What is new among them makes every label be

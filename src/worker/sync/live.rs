@@ -67,6 +67,10 @@ pub(super) struct Connection<'c> {
     pub(super) aside: AsideMap,
     /// Why INBOX, or the folder that has every message, was not opened when it was tried last.
     pub(super) main_refused: Option<Error>,
+    /// The folder that is open, and the generation of its UIDs.
+    pub(super) opened: Option<(Uuid, i64)>,
+    /// The folder whose new mail was taken in at once, before its pass.
+    pub(super) taken: Option<Uuid>,
     switch: &'c CancellationToken,
     session: Option<Session>,
     provider: Provider,
@@ -96,6 +100,8 @@ impl<'c> Connection<'c> {
             gone: HashMap::new(),
             aside: AsideMap::default(),
             main_refused: None,
+            opened: None,
+            taken: None,
             switch,
             session: Some(session),
             provider,
@@ -114,6 +120,7 @@ impl<'c> Connection<'c> {
 
     /// Opens a folder for reading.
     pub(super) async fn open(&mut self, raw_name: &[u8], known: Option<Qresync>) -> Result<Selected, Stop> {
+        self.opened = None;
         let session = self.session()?;
         let selected = session.examine(raw_name, known).await?;
         // The folder's own mod-sequence is the cursor's; a message's own is never asked for.
@@ -152,8 +159,12 @@ impl<'c> Connection<'c> {
                 .await
                 .ok_or(Stop::Cancelled)?;
             let look = Instant::now() >= others;
+            let pass = async {
+                self.take_told().await?;
+                self.look(look).await
+            };
             switch
-                .run_until_cancelled(Box::pin(self.look(look)))
+                .run_until_cancelled(Box::pin(pass))
                 .await
                 .ok_or(Stop::Cancelled)??;
             if look {
@@ -191,6 +202,26 @@ impl<'c> Connection<'c> {
         self.pass_inbox().await?;
         self.synced().await?;
         sync::report(&self.shared.app, self.fence, Report::of(Signal::CaughtUp)).await?;
+        Ok(())
+    }
+
+    /// Takes in at once what IDLE told of, before the pass that looks at everything. Where labels say what lies where, that
+    /// pass alone knows what a new copy means.
+    async fn take_told(&mut self) -> Result<(), Stop> {
+        if self.all().is_some() || self.session()?.pending().exists.is_none() {
+            return Ok(());
+        }
+        let is_open = |folder: &Folder| self.opened == Some((folder.id, folder.cursor.uid_validity));
+        let open = self.folders.iter().position(is_open);
+        let Some((at, folder)) = open.and_then(|at| Some((at, self.folders.get(at).cloned()?))) else {
+            return Ok(());
+        };
+        let before = folder.cursor.last_uid;
+        let folder = self.take_next(folder).await?;
+        self.taken = (folder.cursor.last_uid > before).then_some(folder.id);
+        if let Some(place) = self.folders.get_mut(at) {
+            *place = folder;
+        }
         Ok(())
     }
 
@@ -357,7 +388,7 @@ impl<'c> Connection<'c> {
                 if let Some(progress) = &mut self.progress {
                     progress.folder.clone_from(&folder.name);
                 }
-                let Some(folder) = self.backfill_slice(folder).await? else {
+                let Some(folder) = self.backfill_folder(folder, glanced + GLANCE).await? else {
                     break;
                 };
                 if let Some(place) = self.folders.get_mut(at) {

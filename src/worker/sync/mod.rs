@@ -2,14 +2,17 @@
 //!
 //! What is written, and the fence before it, are `service::sync`; no SQL and no parsing of responses may live here.
 
+mod backfill;
 mod backoff;
 mod compare;
 mod folder;
 mod incoming;
+mod intake;
 mod known;
 mod labels;
 mod live;
 mod pace;
+mod parsing;
 mod run;
 mod stop;
 

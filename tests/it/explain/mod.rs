@@ -56,6 +56,10 @@ const SORTED: &[(&str, &str)] = &[
         "rows are locked in the order of their ids, a batch at a time",
     ),
     (
+        "FOR UPDATE OF q",
+        "rows are locked in the order of their ids, a batch at a time",
+    ),
+    (
         "ORDER BY messages.id FOR UPDATE SKIP LOCKED",
         "rows are locked in the order of their ids, a batch at a time",
     ),

@@ -12,7 +12,7 @@ use postroom::{
         provider::Provider,
         search::Query,
     },
-    store::Conn,
+    store::{Conn, IndexJob, Words},
 };
 
 use crate::fixture::{Filled, Fixture, at, folder, login, member};
@@ -251,13 +251,16 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
             .len(),
         1
     );
-    let mut threads = tx.lock_threads(tenant, &[filled.thread]).await?;
-    tx.update_thread(tenant, &threads.pop().unwrap()).await?;
+    let threads = tx.lock_threads(tenant, &[filled.thread]).await?;
+    tx.save_threads(tenant, &threads, stored.updated_at).await?;
     tx.thread_refs(tenant, owner.mailbox, &[vec![1; 16]]).await?;
     tx.merge_thread(tenant, id::new(), filled.thread).await?;
-    for job in tx.list_index_jobs(10).await? {
-        tx.index_message(&job, None).await?;
-    }
+    let jobs = tx.list_index_jobs(10).await?;
+    tx.list_indexed(tenant, &[filled.message]).await?;
+    let gone = |job: &IndexJob| (job.clone(), None);
+    tx.index_messages(jobs.iter().map(gone).collect()).await?;
+    let there = |job: &IndexJob| (job.clone(), Some(Words::default()));
+    tx.index_messages(jobs.iter().map(there).collect()).await?;
     Ok(())
 }
 

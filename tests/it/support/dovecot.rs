@@ -127,6 +127,11 @@ impl Dovecot {
         &self.certificates.ca
     }
 
+    /// Where the home folders of the users lie, each under the user's name.
+    pub(crate) fn mail_folder(&self) -> PathBuf {
+        self.folder.path().join("mail")
+    }
+
     /// Adds a user, or sets the password of one that is there; the password is `NAME's password`.
     pub(crate) fn user(&self, name: &str) -> Credentials {
         self.set_password(name, &format!("{name}'s password"))
@@ -443,6 +448,7 @@ mod tests {
         assert_ne!(server.imap_port(), server.imaps_port());
         let anna = server.user("anna");
         server.save("anna", "INBOX", b"Subject: one\r\n\r\ntext\r\n");
+        assert!(server.mail_folder().join("anna").is_dir());
         let login = format!("LOGIN {} \"{}\"", anna.username, anna.password);
         assert!(
             server

@@ -1,0 +1,2 @@
+-- SQLite compresses nothing itself: this is for PostgreSQL alone.
+SELECT 1;
