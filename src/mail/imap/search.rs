@@ -46,8 +46,9 @@ impl Session {
                 Step::Continue => return Err(ProtocolError::Continuation.into()),
                 Step::Data(Response::Found(answer)) => {
                     if answer.tag.is_none_or(|tag| tag == exchange.tag.as_bytes()) {
+                        // Also what was not asked for counts: a server that does not stop is not listened to for long.
+                        budget.take(answer.uids.ranges().len() * 16)?;
                         let uids = answer.uids.intersection(window);
-                        budget.take(uids.ranges().len() * 16)?;
                         found.get_or_insert_default().extend_from_slice(uids.ranges());
                     }
                 }
