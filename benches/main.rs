@@ -16,6 +16,7 @@
 
 mod memory;
 mod read;
+mod search;
 mod start;
 mod support;
 mod sync;
@@ -24,7 +25,7 @@ mod update;
 use support::table::Table;
 
 /// The topics, in the order in which they run.
-const TOPICS: &[&str] = &["read", "update", "start", "memory", "sync"];
+const TOPICS: &[&str] = &["read", "update", "start", "search", "memory", "sync"];
 
 fn main() {
     let asked: Vec<String> = std::env::args()
@@ -51,6 +52,7 @@ fn main() {
             match *topic {
                 "read" => read::run(&mut table).await,
                 "memory" => memory::run(&mut table).await,
+                "search" => search::run(&mut table).await,
                 "start" => start::run(&mut table).await,
                 "update" => update::run(&mut table).await,
                 "sync" => sync::run(&mut table).await,

@@ -106,7 +106,7 @@ pub(crate) async fn run(table: &mut Table) {
         for (what, path, sql, ids, rows) in asks {
             let ours = Ask::get(&gateway.url, &tenant.key, &path);
             let bare = Bare { sql, ids };
-            let floor = Floor::reading(&gateway.app, bare, rows, ours.body().await).await;
+            let floor = Floor::reading(&gateway.app, bare, rows, ours.answer().await).await;
             let floors = Ask::get(&floor.url, &tenant.key, "/");
             for connections in CONNECTIONS {
                 let (measured, floor) = by_turns(

@@ -15,6 +15,8 @@ use crate::support::{
 };
 
 const CONNECTIONS: [usize; 2] = [1, 16];
+/// So many names by turns, from another one on each connection: every request has something to write.
+const NAMES: usize = 251;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(500);
 
@@ -33,17 +35,17 @@ pub(crate) async fn run(table: &mut Table) {
         let tenant = gateway.tenant("Update").await;
         let owner = rows::mailbox(&gateway.app, TenantId(tenant.id), "ann@hotel.test").await;
         let path = format!("/v1/mailboxes/{}", owner.mailbox);
-        let patch = |name: &str| {
-            let body = format!(r#"{{"name":"{name}"}}"#);
+        let patch = |number: usize| {
+            let body = format!(r#"{{"name":"Reservations {number}"}}"#);
             Ask::new(&gateway.url, "PATCH", &tenant.key, &path, &body)
         };
-        let ours = patch("one").then(&patch("two"));
+        let ours = (1..NAMES).fold(patch(0), |all, number| all.then(&patch(number)));
         let bare = Bare {
             sql: UPDATE,
             ids: vec![tenant.id, owner.mailbox],
         };
         let app = gateway.app.clone();
-        let floor = Floor::serve(ours.body().await, move || {
+        let floor = Floor::serve(ours.answer().await, move || {
             let (app, bare) = (app.clone(), bare.clone());
             async move { write(&app.store, bare).await }
         })

@@ -1,5 +1,5 @@
 //! Floors of the API: the same accept loop with a bare endpoint, which runs one statement on a connection of the same pool,
-//! drops the rows undecoded, and answers bytes that it was given.
+//! drops the rows undecoded, and answers the headers and the body that it was given.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use diesel::{
 };
 use diesel_async::AsyncConnectionCore;
 use futures_util::TryStreamExt;
-use poem::{Endpoint, Request, Response};
+use poem::{Endpoint, Request, Response, http::HeaderMap};
 use postroom::{
     service::App,
     store::{Conn, Store},
@@ -88,7 +88,7 @@ impl Bare {
     }
 }
 
-/// A server that answers every request with `body` after `work`; stopped when it is dropped.
+/// A server that answers every request with the same bytes after `work`; stopped when it is dropped.
 pub(crate) struct Floor {
     pub(crate) url: String,
     stop: CancellationToken,
@@ -102,6 +102,7 @@ impl Drop for Floor {
 
 struct Answering<W> {
     work: W,
+    headers: HeaderMap,
     body: bytes::Bytes,
 }
 
@@ -110,18 +111,24 @@ impl<W: Fn() -> F + Send + Sync, F: Future<Output = ()> + Send> Endpoint for Ans
 
     async fn call(&self, _: Request) -> poem::Result<Response> {
         (self.work)().await;
-        Ok(Response::builder()
-            .content_type("application/json; charset=utf-8")
-            .body(self.body.clone()))
+        let mut response = Response::default();
+        response.headers_mut().clone_from(&self.headers);
+        response.set_body(self.body.clone());
+        Ok(response)
     }
 }
 
 impl Floor {
     /// With the rows of one statement, of which there have to be `expected`.
-    pub(crate) async fn reading(app: &App, query: Bare, expected: usize, body: Vec<u8>) -> Self {
+    pub(crate) async fn reading(
+        app: &App,
+        query: Bare,
+        expected: usize,
+        answer: (HeaderMap, Vec<u8>),
+    ) -> Self {
         assert_eq!(query.clone().rows(&app.store).await, expected, "{}", query.sql);
         let (app, query) = (app.clone(), Arc::new(query));
-        Self::serve(body, move || {
+        Self::serve(answer, move || {
             let (app, query) = (app.clone(), query.as_ref().clone());
             async move {
                 query.rows(&app.store).await;
@@ -131,7 +138,7 @@ impl Floor {
     }
 
     /// With any work.
-    pub(crate) async fn serve<W, F>(body: Vec<u8>, work: W) -> Self
+    pub(crate) async fn serve<W, F>((headers, body): (HeaderMap, Vec<u8>), work: W) -> Self
     where
         W: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -141,6 +148,7 @@ impl Floor {
         let stop = CancellationToken::new();
         let endpoint = Answering {
             work,
+            headers,
             body: body.into(),
         };
         tokio::spawn(postroom::api::server::serve(listener, endpoint, stop.clone()));

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use poem::http::{HeaderMap, HeaderName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -17,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct Ask {
     address: SocketAddr,
-    /// Sent by turns on each connection.
+    /// Sent by turns on each connection, which begin apart from one another.
     requests: Vec<Vec<u8>>,
 }
 
@@ -49,9 +50,23 @@ impl Ask {
 
     /// The body of one answer, which has to be 200.
     pub(crate) async fn body(&self) -> Vec<u8> {
+        self.answer().await.1
+    }
+
+    /// The headers and the body of one answer, which has to be 200; without the headers that every server writes itself.
+    pub(crate) async fn answer(&self) -> (HeaderMap, Vec<u8>) {
         let mut connection = Connection::open(self.address).await;
         let (head, length) = connection.ask(&self.requests[0]).await;
-        connection.buffer[head..head + length].to_vec()
+        let (head, rest) = connection.buffer.split_at(head);
+        let mut headers = HeaderMap::new();
+        for line in std::str::from_utf8(head).unwrap().lines().skip(1) {
+            if let Some((name, value)) = line.split_once(": ") {
+                headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            }
+        }
+        headers.remove("content-length");
+        headers.remove("date");
+        (headers, rest[..length].to_vec())
     }
 
     /// Asks over so many connections for so long; answers how many requests were answered in a second.
@@ -73,9 +88,11 @@ impl Ask {
                     open.push(Connection::open(self.address).await);
                 }
                 let end = Instant::now() + time;
-                let asks = open
-                    .into_iter()
-                    .map(|connection| connection.ask_until(&self.requests, end));
+                let apart = self.requests.len() / connections.max(1);
+                let asks = open.into_iter().enumerate().map(|(at, connection)| {
+                    let requests = self.requests.iter().cycle().skip(at * apart);
+                    connection.ask_until(requests, end)
+                });
                 futures_util::future::join_all(asks).await.concat()
             })
         };
@@ -100,10 +117,10 @@ impl Connection {
         }
     }
 
-    async fn ask_until(mut self, requests: &[Vec<u8>], end: Instant) -> Vec<f64> {
+    async fn ask_until<'a>(mut self, requests: impl Iterator<Item = &'a Vec<u8>>, end: Instant) -> Vec<f64> {
         let mut took = Vec::new();
         let mut begin = Instant::now();
-        for request in requests.iter().cycle() {
+        for request in requests {
             if begin >= end {
                 break;
             }

@@ -10,16 +10,37 @@ pub(crate) async fn by_turns(
     measured().await;
     floor().await;
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
+    let (mut our_cost, mut floor_cost) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         if round % 2 == 0 {
-            ours.push(measured().await);
-            floors.push(floor().await);
+            costing(&mut measured, &mut ours, &mut our_cost).await;
+            costing(&mut floor, &mut floors, &mut floor_cost).await;
         } else {
-            floors.push(floor().await);
-            ours.push(measured().await);
+            costing(&mut floor, &mut floors, &mut floor_cost).await;
+            costing(&mut measured, &mut ours, &mut our_cost).await;
         }
     }
+    eprintln!(
+        "  processor time of this process, floor / measured: {:.2}",
+        floor_cost.iter().sum::<f64>() / our_cost.iter().sum::<f64>()
+    );
     (median(ours), median(floors))
+}
+
+/// Measures a rate, and the processor time that each unit of it took.
+async fn costing(measure: &mut impl AsyncFnMut() -> f64, rates: &mut Vec<f64>, costs: &mut Vec<f64>) {
+    let before = processor_ticks();
+    let rate = measure().await;
+    costs.push((processor_ticks() - before) / rate);
+    rates.push(rate);
+}
+
+/// The processor time of this process, in the kernel's ticks: proc_pid_stat(5), utime and stime.
+fn processor_ticks() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = |at: usize| fields.split(' ').nth(at).unwrap().parse::<f64>().unwrap();
+    ticks(11) + ticks(12)
 }
 
 /// The median.
