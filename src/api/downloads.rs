@@ -96,12 +96,15 @@ pub(super) fn content_range(range: &Range<u64>, size: u64) -> String {
 pub(super) fn entity_tag(sha256: &[u8; 32]) -> String {
     let mut tag = String::with_capacity(2 * sha256.len() + 2);
     tag.push('"');
-    tag.extend(
-        sha256
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(|digit| char::from_digit(digit.into(), 16)),
-    );
+    for byte in sha256 {
+        for digit in [byte >> 4, byte & 15] {
+            tag.push(char::from(if digit < 10 {
+                b'0' + digit
+            } else {
+                b'a' - 10 + digit
+            }));
+        }
+    }
     tag.push('"');
     tag
 }

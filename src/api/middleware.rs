@@ -2,6 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use poem::{
     Endpoint, IntoResponse, PathPattern, Request, Response,
@@ -22,6 +23,9 @@ use crate::{
     },
     wire,
 };
+
+/// At most this many headers are set on every answer.
+const DRESS: usize = 6;
 
 /// Whose form an error takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,25 +52,21 @@ impl<E: Endpoint> Endpoint for Spoken<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let path = request.original_uri().path().to_owned();
-        let request_id = request
-            .data::<RequestContext>()
-            .map(|context| context.request_id().to_owned());
+        // Clones that share: what an error needs is written only for one.
+        let uri = request.original_uri().clone();
+        let context = request.data::<RequestContext>().cloned();
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        let path = uri.path();
         let (error, pattern) = match answer {
             Ok(Ok(response)) => return Ok(response.into_response()),
             Ok(Err(error)) => {
                 let pattern = error.data::<PathPattern>().cloned();
-                (from_framework(error, &self.document, &path, body::LIMIT), pattern)
+                (from_framework(error, &self.document, path, body::LIMIT), pattern)
             }
             Err(_) => (Error::internal("a handler panicked"), None),
         };
-        let mut response = answer_of(
-            &error,
-            self.dialect,
-            &path,
-            request_id.as_deref().unwrap_or_default(),
-        );
+        let request_id = context.as_ref().map(RequestContext::request_id);
+        let mut response = answer_of(&error, self.dialect, path, request_id.unwrap_or_default());
         if let Some(pattern) = pattern {
             response.set_data(pattern);
         }
@@ -127,6 +127,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Framed<E> {
 
 /// Sets the headers that every answer has, unless the handler has said otherwise.
 fn dress(headers: &mut HeaderMap, context: &RequestContext, plannr: bool) {
+    headers.reserve(DRESS);
     if let Ok(id) = HeaderValue::from_str(context.request_id()) {
         headers.insert(HeaderName::from_static(REQUEST_ID), id);
     }
@@ -143,7 +144,7 @@ fn dress(headers: &mut HeaderMap, context: &RequestContext, plannr: bool) {
         limits(verdict)
     };
     for (name, value) in named {
-        if let Ok(value) = HeaderValue::from_str(&value) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
@@ -152,17 +153,23 @@ fn dress(headers: &mut HeaderMap, context: &RequestContext, plannr: bool) {
 /// As draft-ietf-httpapi-ratelimit-headers writes them: both policies, and what is left of each.
 fn limits(verdict: Verdict) -> [(&'static str, String); 2] {
     let Verdict { key, tenant } = verdict;
-    let policy = |name: &str, quote: Quote| format!("\"{name}\";q={};w={}", quote.limit, quote.period);
-    let state =
-        |name: &str, quote: Quote| format!("\"{name}\";r={};t={}", quote.remaining, seconds_to_full(quote));
     [
         (
             "ratelimit-policy",
-            format!("{}, {}", policy("key", key), policy("tenant", tenant)),
+            format!(
+                "\"key\";q={};w={}, \"tenant\";q={};w={}",
+                key.limit, key.period, tenant.limit, tenant.period
+            ),
         ),
         (
             "ratelimit",
-            format!("{}, {}", state("key", key), state("tenant", tenant)),
+            format!(
+                "\"key\";r={};t={}, \"tenant\";r={};t={}",
+                key.remaining,
+                seconds_to_full(key),
+                tenant.remaining,
+                seconds_to_full(tenant)
+            ),
         ),
     ]
 }

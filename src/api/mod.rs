@@ -23,6 +23,12 @@ mod plannr;
 pub mod server;
 mod v1;
 
+use std::{
+    panic::resume_unwind,
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
 use poem::{
     Endpoint, EndpointExt, Response, Route, get,
     middleware::{Compression, SetHeader},
@@ -57,11 +63,23 @@ pub struct Documents {
 /// # Errors
 /// When what the handlers derive cannot be mended, which a test excludes.
 pub fn documents() -> Result<Documents, MendError> {
-    Ok(Documents {
-        unified: mend(&v1::service(), "/v1", true)?,
-        plannr: mend(&plannr::service(), "/api", false)?,
-        feather: mend(&feather::service(), "/v1/email", true)?,
-    })
+    // They take longer to make than everything else at a start: at the same time, and once in a process.
+    static MADE: Mutex<Option<Documents>> = Mutex::new(None);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(documents) = &*made {
+        return Ok(documents.clone());
+    }
+    let documents = thread::scope(|scope| {
+        let unified = scope.spawn(|| mend(&v1::service(), "/v1", true));
+        let plannr = scope.spawn(|| mend(&plannr::service(), "/api", false));
+        let feather = mend(&feather::service(), "/v1/email", true)?;
+        Ok::<_, MendError>(Documents {
+            unified: unified.join().unwrap_or_else(|panic| resume_unwind(panic))?,
+            plannr: plannr.join().unwrap_or_else(|panic| resume_unwind(panic))?,
+            feather,
+        })
+    })?;
+    Ok(made.insert(documents).clone())
 }
 
 fn mend<T: OpenApi>(

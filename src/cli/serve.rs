@@ -22,6 +22,10 @@ pub(super) async fn serve(mut config: Config, role: Role) -> anyhow::Result<()> 
         Role::Worker => None,
         Role::Api | Role::All => Some(bind(&mut config).await?),
     };
+    if listener.is_some() {
+        // Made while the database opens; `api::build` takes them, or says what is wrong.
+        drop(tokio::task::spawn_blocking(api::documents));
+    }
     let Opened {
         app,
         new_admin_key,

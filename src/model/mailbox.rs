@@ -337,6 +337,37 @@ pub struct MailboxPatch {
     pub smtp: Patch<ServerPatch>,
 }
 
+/// What people read of a mailbox, and nothing else depends on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// A name for people.
+    pub name: Patch<String>,
+    /// HTML that follows what is sent.
+    pub default_signature_html: Patch<String>,
+}
+
+impl MailboxPatch {
+    /// What it sets, when that is labels and nothing else.
+    pub fn labels(&self) -> Option<Labels> {
+        let Self {
+            name,
+            enabled: None,
+            binding,
+            default_signature_html,
+            imap: None,
+            smtp: Patch::Absent,
+        } = self
+        else {
+            return None;
+        };
+        let any = name.is_present() || default_signature_html.is_present();
+        (any && *binding == BindingPatch::default()).then(|| Labels {
+            name: name.clone(),
+            default_signature_html: default_signature_html.clone(),
+        })
+    }
+}
+
 /// What a list of mailboxes is narrowed to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MailboxFilter {

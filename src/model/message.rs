@@ -334,3 +334,10 @@ pub struct MessageFilter {
     /// Received before this time.
     pub received_before: Option<DateTime<Utc>>,
 }
+
+impl MessageFilter {
+    /// True when nothing is narrowed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

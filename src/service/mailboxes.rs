@@ -11,7 +11,9 @@ use crate::{
         error::{Conflict, FieldError},
         folder::Folder,
         id::{self, TenantId},
-        mailbox::{Binding, Mailbox, MailboxFilter, MailboxPatch, NewMailbox, Rebind, ServerPatch, Service},
+        mailbox::{
+            Binding, Labels, Mailbox, MailboxFilter, MailboxPatch, NewMailbox, Rebind, ServerPatch, Service,
+        },
         member::Member,
         message::address_key,
         page::{Page, PageRequest},
@@ -157,6 +159,9 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     caller.require(Scope::MailboxesWrite)?;
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let now = app.clock.now();
+    if let Some(labels) = patch.labels() {
+        return relabel(app, caller, id, labels).await;
+    }
     let data_key = sealing_key(app, tenant, &patch).await?;
     let (updated, restart) = app
         .write(move |tx| {
@@ -184,16 +189,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                     change_imap(tx, data_key.as_ref(), now, tenant, &mut mailbox, patch).await?;
                 }
                 let changed = relogin || smtp.is_present() || mailbox != before;
-                match smtp {
-                    Patch::Absent => {}
-                    Patch::Null => tx.delete_login(tenant, id, Service::Smtp).await?,
-                    Patch::Value(patch) => {
-                        let login =
-                            logins::merge(tx, data_key.as_ref(), now, tenant, id, Service::Smtp, patch)
-                                .await?;
-                        tx.set_login(tenant, id, Service::Smtp, &login).await?;
-                    }
-                }
+                change_smtp(tx, data_key.as_ref(), now, tenant, id, smtp).await?;
                 if changed {
                     mailbox.updated_at = now;
                     tx.update_mailbox(tenant, &mailbox).await?;
@@ -210,6 +206,18 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
         app.signals.wake_sync();
     }
     Ok(updated)
+}
+
+/// The change that is asked for most and concerns no connection: one statement.
+async fn relabel(app: &App, caller: &Caller, id: Uuid, labels: Labels) -> Result<Mailbox> {
+    let (tenant, seen) = (caller.tenant_id, caller.visibility());
+    let now = app.clock.now();
+    let relabelled = app
+        .write_once(move |conn| {
+            Box::pin(async move { conn.relabel_mailbox(tenant, seen, id, &labels, now).await })
+        })
+        .await?;
+    relabelled.ok_or(Error::NotFound(RESOURCE))
 }
 
 /// The key that seals what belongs to the tenant, when the change brings a password or tokens.
@@ -266,6 +274,25 @@ pub async fn reconnect(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> 
     app.close(id);
     app.signals.wake_sync();
     Ok(mailbox)
+}
+
+/// Sets, changes or takes away what mail is sent with.
+async fn change_smtp(
+    tx: &mut Conn,
+    data_key: Option<&Key>,
+    now: DateTime<Utc>,
+    tenant: TenantId,
+    id: Uuid,
+    smtp: Patch<ServerPatch>,
+) -> Result<()> {
+    match smtp {
+        Patch::Absent => Ok(()),
+        Patch::Null => tx.delete_login(tenant, id, Service::Smtp).await,
+        Patch::Value(patch) => {
+            let login = logins::merge(tx, data_key, now, tenant, id, Service::Smtp, patch).await?;
+            tx.set_login(tenant, id, Service::Smtp, &login).await
+        }
+    }
 }
 
 /// Stores new settings or credentials of the server where mail is read; dialling may begin again.

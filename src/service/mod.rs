@@ -107,6 +107,18 @@ impl App {
             .map_err(Error::internal)?
     }
 
+    /// The same for one statement, which needs no transaction around it.
+    pub async fn write_once<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
+    {
+        let store = self.store.clone();
+        detach(async move { store.statement(work).await })
+            .await
+            .map_err(Error::internal)?
+    }
+
     /// The same for what changes who may do what in a tenant: the next request sees it.
     pub async fn write_access<T, F>(&self, tenant: TenantId, work: F) -> Result<T>
     where

@@ -19,7 +19,8 @@ use crate::model::{
     credentials::Auth,
     id::TenantId,
     mailbox::{
-        Binding, ConnectionError, Mailbox, MailboxFilter, Security, ServerSettings, Service, SyncProgress,
+        Binding, ConnectionError, Labels, Mailbox, MailboxFilter, Security, ServerSettings, Service,
+        SyncProgress,
     },
     member::Member,
     message::address_key,
@@ -315,6 +316,26 @@ impl Conn {
     pub async fn update_mailbox(&mut self, tenant: TenantId, mailbox: &Mailbox) -> Result<()> {
         let changes = Row::write(mailbox)?.changes();
         on!(self, mailboxes::update(tenant, mailbox.id, &changes))
+    }
+
+    /// Stores the labels of a mailbox that the caller sees and that is not retired, in one statement; answers what the
+    /// mailbox then is.
+    pub async fn relabel_mailbox(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        id: Uuid,
+        labels: &Labels,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Mailbox>> {
+        let Some(row) = on!(&mut *self, mailboxes::relabel(tenant, seen, id, labels, now))? else {
+            return Ok(None);
+        };
+        let member = match row.created_by.map(Uuid::from) {
+            None => None,
+            Some(member) => self.get_member(tenant, member).await?,
+        };
+        read(row, member).map(Some)
     }
 
     /// Retires a mailbox and erases its logins.

@@ -1,5 +1,7 @@
 //! Messages: the row that lists need, the body apart from it, and the raw bytes apart from both.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,7 @@ use super::{
     Conn, on,
     placements::{CHUNK, read_flags, write_flags},
     schema::{message_addresses, message_bodies, message_raws, messages},
+    search::{Search, SearchCaps},
     types::{At, Id},
     unreadable,
 };
@@ -101,9 +104,10 @@ pub(crate) struct PresenceRow {
 
 /// A participant as the row keeps it.
 #[derive(Serialize, Deserialize)]
-struct StoredParticipant {
+struct StoredParticipant<'a> {
     id: Uuid,
-    kind: String,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
     name: Option<String>,
     address: String,
 }
@@ -111,8 +115,8 @@ struct StoredParticipant {
 /// Reads the participants of a row.
 pub(crate) fn read_participants(text: &str) -> Result<Vec<Participant>> {
     let unreadable = || unreadable("messages.participants");
-    let stored: Vec<StoredParticipant> = serde_json::from_str(text).map_err(|_| unreadable())?;
-    let read = |one: StoredParticipant| {
+    let stored: Vec<StoredParticipant<'_>> = serde_json::from_str(text).map_err(|_| unreadable())?;
+    let read = |one: StoredParticipant<'_>| {
         let kind = ParticipantKind::parse(&one.kind).ok_or_else(unreadable)?;
         Ok(Participant {
             id: one.id,
@@ -155,12 +159,12 @@ pub(crate) type FoundWhole = (Row, i64, Option<BodyRow>);
 
 impl Row {
     fn write(message: &Message) -> Result<Self> {
-        let participants: Vec<StoredParticipant> = message
+        let participants: Vec<StoredParticipant<'_>> = message
             .participants
             .iter()
             .map(|one| StoredParticipant {
                 id: one.id,
-                kind: one.kind.as_str().to_owned(),
+                kind: Cow::Borrowed(one.kind.as_str()),
                 name: one.address.name.clone(),
                 address: one.address.address.clone(),
             })
@@ -387,7 +391,22 @@ impl Conn {
         words: (Option<&Query>, Option<&Query>),
         page: PageRequest,
     ) -> Result<Page<Message>> {
-        let rows = on!(self, messages::list(tenant, seen, filter, words, page))?;
+        if words == (None, None) {
+            return self.page_of_messages(tenant, seen, filter, None, page).await;
+        }
+        let within = (page, SearchCaps::default());
+        self.search_messages(tenant, seen, filter, words, within).await
+    }
+
+    pub(super) async fn page_of_messages(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        filter: &MessageFilter,
+        search: Option<Search<'_>>,
+        page: PageRequest,
+    ) -> Result<Page<Message>> {
+        let rows = on!(self, messages::list(tenant, seen, filter, search, page))?;
         let messages = self.with_attachments(tenant, rows).await?;
         Ok(Page::cut(messages, page.limit, |message| Position {
             at: message.received_at,

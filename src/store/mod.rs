@@ -38,7 +38,7 @@ pub use self::{
     mailboxes::SealedLogin,
     messages::{MessageInsert, StoredRaw},
     placements::PlacementRow,
-    search::{IndexJob, Indexed, Words},
+    search::{IndexJob, Indexed, SearchCaps, Words},
     sweep::Expired,
     threads::ThreadRef,
 };
@@ -115,6 +115,18 @@ impl Store {
             Self::Pg(pools) => Ok(Conn::Pg(pools.read().await?)),
             Self::Sqlite(pools) => Ok(Conn::Sqlite(pools.read().await?)),
         }
+    }
+
+    /// Runs `work`, whose first statement is the only one that writes and is a transaction of its own.
+    pub async fn statement<T, F>(&self, work: F) -> Result<T>
+    where
+        F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send,
+    {
+        let mut conn = match self {
+            Self::Pg(pools) => Conn::Pg(pools.read().await?),
+            Self::Sqlite(pools) => Conn::Sqlite(pools.write().await?),
+        };
+        work(&mut conn).await
     }
 
     /// Runs `work` in one transaction: committed when it answers `Ok`, rolled back otherwise, also when it is dropped.

@@ -66,6 +66,23 @@ macro_rules! insert_all_returning {
     }};
 }
 
+/// Reads all rows of a query.
+macro_rules! load {
+    ($conn:expr, $query:expr) => {
+        $query.load($conn).await?
+    };
+}
+
+/// The same for a query whose type decides its text, which is then written once.
+macro_rules! load_fixed {
+    ($conn:expr, $query:expr) => {{
+        static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+        $crate::store::statement::Fixed::new($query, &TEXT)
+            .load($conn)
+            .await?
+    }};
+}
+
 /// Locks the rows that a query answers until the transaction ends.
 macro_rules! locked {
     ($query:expr) => {
@@ -107,6 +124,35 @@ macro_rules! words_match {
         .sql(" AS tsquery))")
     };
 }
+
+/// True for a message whose words match, looked up one message at a time: `words_probe!(tenant, query)`.
+macro_rules! words_probe {
+    ($tenant:expr, $words:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>("COALESCE((SELECT d.words @@ CAST(")
+            .bind::<diesel::sql_types::Text, _>($words)
+            .sql(" AS tsquery) FROM search_documents d WHERE d.message_id = messages.id AND d.tenant_id = ")
+            .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
+            .sql("), FALSE)")
+    };
+}
+
+/// How many messages match, counted up to a limit: `count_hits!(tenant, query, limit)`.
+macro_rules! count_hits {
+    ($tenant:expr, $words:expr, $limit:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(
+            "(SELECT count(*) FROM (SELECT 1 FROM search_documents d WHERE d.tenant_id = ",
+        )
+        .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
+        .sql(" AND d.words @@ CAST(")
+        .bind::<diesel::sql_types::Text, _>($words)
+        .sql(" AS tsquery) LIMIT ")
+        .bind::<diesel::sql_types::BigInt, _>($limit)
+        .sql(") hits)")
+    };
+}
+
+/// What joins two queries that must both hold.
+pub(crate) const BOTH: &str = " & ";
 
 /// How the words of a query are written for this database.
 pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) -> String {

@@ -12,7 +12,14 @@ use super::{
     schema::search_queue,
     types::{At, Id},
 };
-use crate::model::{Result, id::TenantId, message::Participant};
+use crate::model::{
+    Result,
+    caller::Visibility,
+    id::TenantId,
+    message::{Message, MessageFilter, Participant},
+    page::{Page, PageRequest, Position},
+    search::Query,
+};
 
 /// A row of `search_queue`.
 #[derive(Insertable)]
@@ -21,6 +28,36 @@ pub(crate) struct QueueRow {
     tenant_id: Id,
     message_id: Id,
     queued_at: At,
+}
+
+/// The words that a message, and those that its subject must have.
+pub(crate) type Sought<'q> = (Option<&'q Query>, Option<&'q Query>);
+
+/// In which way words are looked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Search<'q> {
+    /// All that match are found, and then put in order.
+    Hits(Sought<'q>),
+    /// The messages are looked at in their order, down to this one.
+    Walk(Sought<'q>, Option<Position>),
+}
+
+/// How much one page of a search may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct SearchCaps {
+    /// When more messages match, they are not all looked at.
+    pub hits: i64,
+    /// At most so many messages are looked at instead, newest first.
+    pub walk: i64,
+}
+
+impl Default for SearchCaps {
+    fn default() -> Self {
+        Self {
+            hits: 2_000,
+            walk: 5_000,
+        }
+    }
 }
 
 /// A message whose words are to be indexed, or to be taken out of the index.
@@ -59,6 +96,36 @@ pub struct Indexed {
 }
 
 impl Conn {
+    /// The live messages that the caller sees whose words match, newest first, within these caps. A page may have fewer
+    /// rows than its limit, or none, while more follow.
+    pub async fn search_messages(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        filter: &MessageFilter,
+        words: (Option<&Query>, Option<&Query>),
+        (page, caps): (PageRequest, SearchCaps),
+    ) -> Result<Page<Message>> {
+        let hits = on!(self, search::count(tenant, words, caps.hits.saturating_add(1)))?;
+        if hits <= caps.hits {
+            let search = Search::Hits(words);
+            return self
+                .page_of_messages(tenant, seen, filter, Some(search), page)
+                .await;
+        }
+        let last = on!(
+            self,
+            messages::position(tenant, seen, filter, page.after, caps.walk)
+        )?;
+        let last = last.map(|(at, id)| Position { at: at.0, id: id.0 });
+        let search = Search::Walk(words, last);
+        let mut found = self
+            .page_of_messages(tenant, seen, filter, Some(search), page)
+            .await?;
+        found.next = found.next.or(last);
+        Ok(found)
+    }
+
     /// Queues messages for the index.
     pub async fn queue_index(
         &mut self,

@@ -77,6 +77,24 @@ macro_rules! insert_all_returning {
     }};
 }
 
+/// Reads all rows of a query, decoded while they are read, in one hop to the blocking pool: `diesel-async` would copy each
+/// value of each row first.
+macro_rules! load {
+    ($conn:expr, $query:expr) => {{
+        let query = $query;
+        $conn
+            .spawn_blocking(move |conn| diesel::RunQueryDsl::load(query, conn))
+            .await?
+    }};
+}
+
+/// The same for a query whose type decides its text, which Diesel then writes once.
+macro_rules! load_fixed {
+    ($conn:expr, $query:expr) => {
+        load!($conn, $query)
+    };
+}
+
 /// The writer is alone in its transaction, so there is nothing to lock.
 macro_rules! locked {
     ($query:expr) => {
@@ -120,6 +138,36 @@ macro_rules! words_match {
         .sql("))")
     };
 }
+
+/// True for a message whose words match, looked up one message at a time: `words_probe!(tenant, query)`.
+macro_rules! words_probe {
+    ($tenant:expr, $words:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "(SELECT d.docid FROM search_documents d CROSS JOIN search_words ON search_words.rowid = d.docid \
+             WHERE d.message_id = messages.id AND d.tenant_id = ",
+        )
+        .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
+        .sql(" AND search_words MATCH ")
+        .bind::<diesel::sql_types::Text, _>(format!("tenant : \"{}\" AND ({})", $tenant.simple(), $words))
+        .sql(") IS NOT NULL")
+    };
+}
+
+/// How many messages match, counted up to a limit: `count_hits!(tenant, query, limit)`.
+macro_rules! count_hits {
+    ($tenant:expr, $words:expr, $limit:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(
+            "(SELECT count(*) FROM (SELECT 1 FROM search_words WHERE search_words MATCH ",
+        )
+        .bind::<diesel::sql_types::Text, _>(format!("tenant : \"{}\" AND ({})", $tenant.simple(), $words))
+        .sql(" LIMIT ")
+        .bind::<diesel::sql_types::BigInt, _>($limit)
+        .sql("))")
+    };
+}
+
+/// What joins two queries that must both hold.
+pub(crate) const BOTH: &str = " AND ";
 
 /// How the words of a query are written for this database.
 pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) -> String {

@@ -1,9 +1,12 @@
-//! What Diesel's own statements lack: a row limit that SQLite does not plan by, and updates that are prepared once.
+//! What Diesel's own statements lack: a row limit that SQLite does not plan by, statements that are prepared once, and
+//! text that is written once.
+
+use std::sync::OnceLock;
 
 use diesel::{
     QueryResult,
     backend::Backend,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    query_builder::{AstPass, Query, QueryBuilder, QueryFragment, QueryId},
     serialize::ToSql,
     sql_types::{BigInt, HasSqlType},
 };
@@ -28,11 +31,13 @@ impl<Q: Query> Query for Limited<Q> {
     type SqlType = Q::SqlType;
 }
 
-impl<Q> QueryId for Limited<Q> {
-    type QueryId = ();
+impl<Q: QueryId> QueryId for Limited<Q> {
+    type QueryId = Limited<Q::QueryId>;
 
-    const HAS_STATIC_QUERY_ID: bool = false;
+    const HAS_STATIC_QUERY_ID: bool = Q::HAS_STATIC_QUERY_ID;
 }
+
+impl<Q, C> diesel::RunQueryDsl<C> for Limited<Q> {}
 
 impl<Q, DB> QueryFragment<DB> for Limited<Q>
 where
@@ -63,6 +68,8 @@ impl<Q> QueryId for Prepared<Q> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
+impl<Q, C> diesel::RunQueryDsl<C> for Prepared<Q> {}
+
 impl<Q, DB> QueryFragment<DB> for Prepared<Q>
 where
     DB: Backend,
@@ -70,6 +77,57 @@ where
 {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.0.walk_ast(out)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
+        Ok(true)
+    }
+}
+
+/// A query whose type alone decides its text, which is kept where the query is written: writing it anew at each run takes
+/// longer than the rest of a small request.
+pub(crate) struct Fixed<Q> {
+    query: Q,
+    text: &'static OnceLock<String>,
+}
+
+impl<Q: QueryId> Fixed<Q> {
+    /// The query, with a place for its text that no other query uses.
+    pub(crate) const fn new(query: Q, text: &'static OnceLock<String>) -> Self {
+        const { assert!(Q::HAS_STATIC_QUERY_ID, "the text differs from run to run") };
+        Self { query, text }
+    }
+}
+
+impl<Q: Query> Query for Fixed<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q: QueryId> QueryId for Fixed<Q> {
+    type QueryId = Q::QueryId;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<Q, DB> QueryFragment<DB> for Fixed<Q>
+where
+    DB: Backend,
+    DB::QueryBuilder: Default,
+    Q: QueryFragment<DB>,
+{
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.query.walk_ast(out)
+    }
+
+    fn to_sql(&self, out: &mut DB::QueryBuilder, backend: &DB) -> QueryResult<()> {
+        if let Some(text) = self.text.get() {
+            out.push_sql(text);
+            return Ok(());
+        }
+        let mut written = DB::QueryBuilder::default();
+        self.query.to_sql(&mut written, backend)?;
+        out.push_sql(self.text.get_or_init(|| written.finish()));
+        Ok(())
     }
 
     fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {

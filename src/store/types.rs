@@ -12,7 +12,7 @@ use diesel::{
     pg::{Pg, PgValue},
     query_builder::QueryId,
     serialize::{self, IsNull, Output, ToSql},
-    sql_types::{BigInt, Binary, SqlType},
+    sql_types::{BigInt, SqlType},
     sqlite::Sqlite,
 };
 use uuid::Uuid;
@@ -85,9 +85,8 @@ impl ToSql<Guid, Sqlite> for Id {
 }
 
 impl FromSql<Guid, Sqlite> for Id {
-    fn from_sql(value: <Sqlite as diesel::backend::Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-        let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value)?;
-        Ok(Self(Uuid::from_slice(&bytes)?))
+    fn from_sql(mut value: <Sqlite as diesel::backend::Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(Uuid::from_slice(value.read_blob())?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
     types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
@@ -14,6 +14,14 @@ use serde_json::Value;
 pub trait Form: Send + Sync {
     /// The text of a time.
     fn write(at: DateTime<Utc>) -> String;
+
+    /// Serializes that text.
+    ///
+    /// # Errors
+    /// When the serializer fails.
+    fn serialize<S: Serializer>(at: DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Self::write(at))
+    }
 }
 
 /// UTC with `Z`, to the microsecond where there is a fraction: `2025-06-25T15:10:40.125Z`.
@@ -30,7 +38,68 @@ pub enum Offset {}
 
 impl Form for Exact {
     fn write(at: DateTime<Utc>) -> String {
-        at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        Digits::of(at).map_or_else(
+            || at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            |digits| digits.text().to_owned(),
+        )
+    }
+
+    fn serialize<S: Serializer>(at: DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+        match Digits::of(at) {
+            Some(digits) => serializer.serialize_str(digits.text()),
+            None => serializer.serialize_str(&Self::write(at)),
+        }
+    }
+}
+
+/// A time of the years 0 to 9999 to the microsecond, written without the formatter: an answer holds many.
+struct Digits {
+    bytes: [u8; 27],
+    length: usize,
+}
+
+impl Digits {
+    fn of(at: DateTime<Utc>) -> Option<Self> {
+        let year = u32::try_from(at.year()).ok().filter(|year| *year <= 9999)?;
+        let (micros, rest) = (at.nanosecond() / 1000, at.nanosecond() % 1000);
+        if rest != 0 || micros > 999_999 {
+            return None;
+        }
+        let mut digits = Self {
+            bytes: *b"0000-00-00T00:00:00.000000Z",
+            length: 27,
+        };
+        for (place, width, number) in [
+            (0, 4, year),
+            (5, 2, at.month()),
+            (8, 2, at.day()),
+            (11, 2, at.hour()),
+            (14, 2, at.minute()),
+            (17, 2, at.second()),
+            (20, 6, micros),
+        ] {
+            digits.put(place, width, number);
+        }
+        let kept = match micros {
+            0 => 19,
+            micros if micros % 1000 == 0 => 23,
+            _ => return Some(digits),
+        };
+        *digits.bytes.get_mut(kept)? = b'Z';
+        digits.length = kept + 1;
+        Some(digits)
+    }
+
+    fn put(&mut self, place: usize, width: usize, mut number: u32) {
+        for byte in self.bytes.iter_mut().skip(place).take(width).rev() {
+            *byte = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    }
+
+    fn text(&self) -> &str {
+        let written = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(written).unwrap_or_default()
     }
 }
 
@@ -131,7 +200,7 @@ impl<F: Form> ToJSON for Stamp<F> {
 
 impl<F: Form> Serialize for Stamp<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&F::write(self.at))
+        F::serialize(self.at, serializer)
     }
 }
 
@@ -147,6 +216,27 @@ mod tests {
         assert_eq!(Exact::write(at), "2025-06-25T15:10:40.125Z");
         assert_eq!(Seconds::write(at), "2025-06-25T15:10:40Z");
         assert_eq!(Offset::write(at), "2025-06-25T15:10:40+00:00");
+    }
+
+    #[test]
+    fn digits_are_those_of_the_formatter() {
+        let seconds = [
+            0,
+            951_782_400,
+            1_767_225_599,
+            253_402_300_799,
+            253_402_300_800,
+            -62_167_219_200,
+            -62_167_219_201,
+        ];
+        for second in seconds {
+            for nanos in [0, 1_000, 999_999_000, 120_000_000, 5_000_000, 1, 1_999_999_999] {
+                let Some(at) = DateTime::from_timestamp(second, nanos) else {
+                    continue;
+                };
+                assert_eq!(Exact::write(at), at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+            }
+        }
     }
 
     #[test]

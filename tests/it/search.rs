@@ -8,7 +8,7 @@ use postroom::{
         page::PageRequest,
         search::{self, Query},
     },
-    store::{IndexJob, Words},
+    store::{IndexJob, SearchCaps, Words},
 };
 use uuid::Uuid;
 
@@ -23,7 +23,8 @@ mod on {
         queries_find_what_they_name,
         another_tenant_finds_nothing,
         deleted_messages_leave_the_index,
-        a_message_of_many_words_is_indexed
+        a_message_of_many_words_is_indexed,
+        a_search_that_is_cut_short_goes_on,
     );
 }
 
@@ -147,6 +148,46 @@ async fn queries_find_what_they_name(backend: Backend) {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// However little a page may cost: all pages together have what one query has, once and in order.
+async fn a_search_that_is_cut_short_goes_on(backend: Backend) {
+    let fixture = Fixture::start(backend).await;
+    let (owner, ids) = filled(&fixture, "acme").await;
+    let mut conn = fixture.store.read().await.unwrap();
+    let filter = MessageFilter::default();
+    for (query, subject_only, expected) in QUERIES {
+        let parsed = Query::parse(query).unwrap();
+        let words = if *subject_only {
+            (None, Some(&parsed))
+        } else {
+            (Some(&parsed), None)
+        };
+        for (hits, walk, limit) in [(0, 1, 1), (0, 2, 1), (0, 4, 3), (1, 100, 2), (100, 1, 2)] {
+            let caps = SearchCaps { hits, walk };
+            let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let request = (PageRequest { limit, after }, caps);
+                let page = conn
+                    .search_messages(owner.tenant, Visibility::All, &filter, words, request)
+                    .await
+                    .unwrap();
+                assert!(page.data.len() <= usize::from(limit));
+                let places = page
+                    .data
+                    .iter()
+                    .map(|message| ids.iter().position(|id| *id == message.id).unwrap());
+                found.extend(places);
+                pages += 1;
+                assert!(pages <= 2 * ids.len(), "{query} has no end with {caps:?}");
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, *expected, "{query} with {caps:?}, {limit} a page");
+        }
+    }
 }
 
 async fn another_tenant_finds_nothing(backend: Backend) {

@@ -30,7 +30,8 @@ impl Messages {
     ///
     /// The messages of the mailboxes that the caller sees, without `text` and `html`, newest received first; every filter
     /// that is given must hold, and a filter for something unknown finds nothing. A search may lag behind a first sync.
-    /// Needs the scope `messages:read`.
+    /// Of words that more than 2,000 messages contain, a page looks at 5,000 messages: it may then have fewer rows than
+    /// `limit`, or none, and `next_cursor` goes on until it is null. Needs the scope `messages:read`.
     #[oai(path = "/messages", method = "get", operation_id = "list_messages")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(

@@ -1,7 +1,11 @@
 //! SQL for mailboxes and their logins.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_types::{Bool, Nullable, Text},
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -12,7 +16,7 @@ use crate::{
         caller::Visibility,
         credentials::Auth,
         id::TenantId,
-        mailbox::{MailboxFilter, Service, SyncProgress},
+        mailbox::{Labels, MailboxFilter, Service, SyncProgress},
         message::address_key,
         page::PageRequest,
     },
@@ -21,7 +25,7 @@ use crate::{
         members,
         schema::{mailbox_credentials, mailbox_leases, mailboxes, members as members_table},
         statement::Prepared,
-        types::{At, Id},
+        types::{At, Id, Instant},
     },
 };
 
@@ -57,10 +61,10 @@ pub(crate) async fn create(
     Ok(true)
 }
 
-/// Mailboxes with the member who created them, as the caller sees them.
-macro_rules! visible {
-    ($tenant:expr, $seen:expr) => {{
-        let query = mailboxes::table
+/// Mailboxes of a tenant with the member who created them.
+macro_rules! created {
+    ($tenant:expr) => {
+        mailboxes::table
             .left_join(
                 members_table::table.on(members_table::tenant_id
                     .eq(mailboxes::tenant_id)
@@ -68,7 +72,13 @@ macro_rules! visible {
             )
             .filter(mailboxes::tenant_id.eq(Id($tenant.0)))
             .select((Row::as_select(), Option::<members::Row>::as_select()))
-            .into_boxed::<Backend>();
+    };
+}
+
+/// The same, as the caller sees them.
+macro_rules! visible {
+    ($tenant:expr, $seen:expr) => {{
+        let query = created!($tenant).into_boxed::<Backend>();
         match $seen {
             Visibility::All => query,
             Visibility::CreatedBy(member) => query.filter(mailboxes::created_by.eq(Some(Id(member)))),
@@ -82,11 +92,14 @@ pub(crate) async fn get(
     seen: Visibility,
     id: Uuid,
 ) -> Result<Option<Found>> {
-    Ok(visible!(tenant, seen)
-        .filter(mailboxes::id.eq(Id(id)))
-        .get_result(conn)
-        .await
-        .optional()?)
+    let query = created!(tenant).filter(mailboxes::id.eq(Id(id)));
+    let found: Vec<Found> = match seen {
+        Visibility::All => load_fixed!(conn, query),
+        Visibility::CreatedBy(member) => {
+            load_fixed!(conn, query.filter(mailboxes::created_by.eq(Some(Id(member)))))
+        }
+    };
+    Ok(found.into_iter().next())
 }
 
 pub(crate) async fn lock(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<Option<Row>> {
@@ -141,9 +154,10 @@ pub(crate) async fn list(
     if !include_retired {
         query = query.filter(mailboxes::retired_at.is_null());
     }
-    Ok(paged!(query, mailboxes::created_at, mailboxes::id, page)
-        .load(conn)
-        .await?)
+    Ok(load!(
+        conn,
+        paged!(query, mailboxes::created_at, mailboxes::id, page)
+    ))
 }
 
 pub(crate) async fn update(
@@ -156,6 +170,55 @@ pub(crate) async fn update(
         .execute(conn)
         .await?;
     Ok(())
+}
+
+pub(crate) async fn relabel(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    id: Uuid,
+    labels: &Labels,
+    now: DateTime<Utc>,
+) -> Result<Option<Row>> {
+    let Labels {
+        name,
+        default_signature_html: signature,
+    } = labels;
+    let (set_name, set_signature) = (name.is_present(), signature.is_present());
+    let (name, signature) = (name.value().cloned(), signature.value().cloned());
+    // What does not change leaves the time as it is.
+    let updated_at = sql::<Instant>("CASE WHEN (")
+        .bind::<Bool, _>(set_name)
+        .sql(" AND mailboxes.name IS DISTINCT FROM ")
+        .bind::<Nullable<Text>, _>(name.clone())
+        .sql(") OR (")
+        .bind::<Bool, _>(set_signature)
+        .sql(" AND mailboxes.default_signature_html IS DISTINCT FROM ")
+        .bind::<Nullable<Text>, _>(signature.clone())
+        .sql(") THEN ")
+        .bind::<Instant, _>(At(now))
+        .sql(" ELSE mailboxes.updated_at END");
+    let changes = (
+        set_name.then(|| mailboxes::name.eq(name)),
+        set_signature.then(|| mailboxes::default_signature_html.eq(signature)),
+        mailboxes::updated_at.eq(updated_at),
+    );
+    let target = mailboxes::table
+        .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
+        .filter(mailboxes::id.eq(Id(id)))
+        .filter(mailboxes::retired_at.is_null());
+    let rows: Vec<Row> = match seen {
+        Visibility::All => {
+            let update = diesel::update(target).set(changes);
+            load!(conn, Prepared(update.returning(Row::as_returning())))
+        }
+        Visibility::CreatedBy(member) => {
+            let update = diesel::update(target.filter(mailboxes::created_by.eq(Some(Id(member)))));
+            let update = update.set(changes).returning(Row::as_returning());
+            load!(conn, Prepared(update))
+        }
+    };
+    Ok(rows.into_iter().next())
 }
 
 pub(crate) async fn retire(

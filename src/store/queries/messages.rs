@@ -5,15 +5,14 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Backend, Connection, find_messages, paged, render};
+use super::{Backend, Connection, find_messages, paged, search::render_all};
 use crate::{
     model::{
         Result,
         caller::Visibility,
         id::TenantId,
         message::{MessageFilter, ParticipantKind, address_key},
-        page::PageRequest,
-        search::Query,
+        page::{PageRequest, Position},
     },
     store::{
         messages::{BodyRow, Found, FoundWhole, PresenceRow, Row, Rows},
@@ -22,6 +21,8 @@ use crate::{
             folders, mailboxes, message_addresses, message_bodies, message_raws, messages, placements,
             threads,
         },
+        search::Search,
+        statement::Limited,
         types::{At, Id},
     },
 };
@@ -174,19 +175,24 @@ macro_rules! counted {
     };
 }
 
+/// The messages in mailboxes that a member created.
+macro_rules! created_by {
+    ($tenant:expr, $member:expr) => {
+        messages::mailbox_id.eq_any(
+            mailboxes::table
+                .filter(mailboxes::tenant_id.eq(Id($tenant.0)))
+                .filter(mailboxes::created_by.eq(Some(Id($member))))
+                .select(mailboxes::id),
+        )
+    };
+}
+
 /// Narrows a boxed query to the mailboxes that the caller sees.
 macro_rules! visible {
     ($query:expr, $tenant:expr, $seen:expr) => {
         match $seen {
             Visibility::All => $query,
-            Visibility::CreatedBy(member) => $query.filter(
-                messages::mailbox_id.eq_any(
-                    mailboxes::table
-                        .filter(mailboxes::tenant_id.eq(Id($tenant.0)))
-                        .filter(mailboxes::created_by.eq(Some(Id(member))))
-                        .select(mailboxes::id),
-                ),
-            ),
+            Visibility::CreatedBy(member) => $query.filter(created_by!($tenant, member)),
         }
     };
 }
@@ -210,9 +216,14 @@ pub(crate) async fn get(
             Row::as_select(),
             threads::message_count,
             Option::<BodyRow>::as_select(),
-        ))
-        .into_boxed::<Backend>();
-    Ok(visible!(query, tenant, seen).get_result(conn).await.optional()?)
+        ));
+    let found: Vec<FoundWhole> = match seen {
+        Visibility::All => load_fixed!(conn, query),
+        Visibility::CreatedBy(member) => {
+            load_fixed!(conn, query.filter(created_by!(tenant, member)))
+        }
+    };
+    Ok(found.into_iter().next())
 }
 
 pub(crate) async fn get_many(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Found>> {
@@ -247,63 +258,125 @@ macro_rules! naming {
     };
 }
 
+/// Narrows a boxed query to what a filter names beside words.
+macro_rules! narrowed {
+    ($query:expr, $tenant:expr, $filter:expr) => {{
+        let (mut query, tenant, filter) = ($query, $tenant, $filter);
+        if let Some(mailbox) = filter.mailbox_id {
+            query = query.filter(messages::mailbox_id.eq(Id(mailbox)));
+        }
+        if let Some(thread) = filter.thread_id {
+            query = query.filter(messages::thread_id.eq(Id(thread)));
+        }
+        if let Some(folder) = filter.folder_id {
+            let placed = placements::table
+                .filter(placements::tenant_id.eq(Id(tenant.0)))
+                .filter(placements::folder_id.eq(Id(folder)))
+                .select(placements::message_id);
+            query = query.filter(messages::id.eq_any(placed));
+        }
+        if let Some(from) = &filter.from {
+            query = query.filter(naming!(tenant, from, [ParticipantKind::From]));
+        }
+        if let Some(to) = &filter.to {
+            let kinds = [ParticipantKind::To, ParticipantKind::Cc, ParticipantKind::Bcc];
+            query = query.filter(naming!(tenant, to, kinds));
+        }
+        if let Some(unread) = filter.unread {
+            query = query.filter(messages::unread.eq(unread));
+        }
+        if let Some(incoming) = filter.incoming {
+            query = query.filter(messages::incoming.eq(incoming));
+        }
+        if let Some(has) = filter.has_attachments {
+            query = query.filter(messages::has_attachments.eq(has));
+        }
+        if let Some(after) = filter.received_after {
+            query = query.filter(messages::received_at.ge(At(after)));
+        }
+        if let Some(before) = filter.received_before {
+            query = query.filter(messages::received_at.lt(At(before)));
+        }
+        query
+    }};
+}
+
+/// The live messages of a tenant.
+macro_rules! live {
+    ($from:expr, $tenant:expr) => {
+        $from
+            .filter(messages::tenant_id.eq(Id($tenant.0)))
+            .filter(messages::deleted_at.is_null())
+    };
+}
+
 pub(crate) async fn list(
     conn: &mut Connection,
     tenant: TenantId,
     seen: Visibility,
     filter: &MessageFilter,
-    (words, subject_words): (Option<&Query>, Option<&Query>),
+    search: Option<Search<'_>>,
     page: PageRequest,
 ) -> Result<Vec<Found>> {
-    let query = counted!()
-        .filter(messages::tenant_id.eq(Id(tenant.0)))
-        .filter(messages::deleted_at.is_null())
-        .select((Row::as_select(), threads::message_count))
-        .into_boxed::<Backend>();
-    let mut query = visible!(query, tenant, seen);
-    if let Some(mailbox) = filter.mailbox_id {
-        query = query.filter(messages::mailbox_id.eq(Id(mailbox)));
+    let query = live!(counted!(), tenant).select((Row::as_select(), threads::message_count));
+    let is_plain = search.is_none() && seen == Visibility::All && filter.is_empty();
+    if is_plain && page.after.is_none() {
+        let newest = query.order((messages::received_at.desc(), messages::id.desc()));
+        let rows = i64::from(page.limit) + 1;
+        return Ok(load_fixed!(conn, Limited::new(newest, rows)));
     }
-    if let Some(thread) = filter.thread_id {
-        query = query.filter(messages::thread_id.eq(Id(thread)));
-    }
-    if let Some(folder) = filter.folder_id {
-        let placed = placements::table
-            .filter(placements::tenant_id.eq(Id(tenant.0)))
-            .filter(placements::folder_id.eq(Id(folder)))
-            .select(placements::message_id);
-        query = query.filter(messages::id.eq_any(placed));
-    }
-    if let Some(from) = &filter.from {
-        query = query.filter(naming!(tenant, from, [ParticipantKind::From]));
-    }
-    if let Some(to) = &filter.to {
-        let kinds = [ParticipantKind::To, ParticipantKind::Cc, ParticipantKind::Bcc];
-        query = query.filter(naming!(tenant, to, kinds));
-    }
-    if let Some(unread) = filter.unread {
-        query = query.filter(messages::unread.eq(unread));
-    }
-    if let Some(incoming) = filter.incoming {
-        query = query.filter(messages::incoming.eq(incoming));
-    }
-    if let Some(has) = filter.has_attachments {
-        query = query.filter(messages::has_attachments.eq(has));
-    }
-    if let Some(after) = filter.received_after {
-        query = query.filter(messages::received_at.ge(At(after)));
-    }
-    if let Some(before) = filter.received_before {
-        query = query.filter(messages::received_at.lt(At(before)));
-    }
-    for (words, subject_only) in [(words, false), (subject_words, true)] {
-        if let Some(words) = words {
-            query = query.filter(words_match!(tenant.0, render(words, subject_only)));
+    let query = visible!(query.into_boxed::<Backend>(), tenant, seen);
+    let query = narrowed!(query, tenant, filter);
+    let query = match search {
+        None => query,
+        Some(Search::Hits(words)) => query.filter(words_match!(tenant.0, render_all(words))),
+        Some(Search::Walk(words, last)) => {
+            let query = query.filter(words_probe!(tenant.0, render_all(words)));
+            match last {
+                None => query,
+                Some(Position { at, id }) => query.filter(
+                    messages::received_at
+                        .ge(At(at))
+                        .and(messages::received_at.gt(At(at)).or(messages::id.ge(Id(id)))),
+                ),
+            }
         }
+    };
+    Ok(load!(
+        conn,
+        paged!(query, messages::received_at, messages::id, page)
+    ))
+}
+
+/// The place of the message that comes so many after `after` in the list.
+pub(crate) async fn position(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    filter: &MessageFilter,
+    after: Option<Position>,
+    count: i64,
+) -> Result<Option<(At, Id)>> {
+    let query = live!(messages::table, tenant)
+        .select((messages::received_at, messages::id))
+        .into_boxed::<Backend>();
+    let mut query = narrowed!(visible!(query, tenant, seen), tenant, filter);
+    if let Some(after) = after {
+        query = query.filter(
+            messages::received_at.le(At(after.at)).and(
+                messages::received_at
+                    .lt(At(after.at))
+                    .or(messages::id.lt(Id(after.id))),
+            ),
+        );
     }
-    Ok(paged!(query, messages::received_at, messages::id, page)
-        .load(conn)
-        .await?)
+    let query = query.order((messages::received_at.desc(), messages::id.desc()));
+    Ok(query
+        .offset(count - 1)
+        .limit(1)
+        .get_result(conn)
+        .await
+        .optional()?)
 }
 
 /// The columns of a [`crate::model::thread::Node`].

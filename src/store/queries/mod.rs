@@ -22,7 +22,8 @@ pub(crate) mod threads;
 use uuid::Uuid;
 
 use super::{
-    Backend, Connection, advisory_lock, find_messages, find_refs, render, try_advisory_lock, write_words,
+    BOTH, Backend, Connection, advisory_lock, find_messages, find_refs, render, try_advisory_lock,
+    write_words,
 };
 use crate::store::types::Id;
 

@@ -5,15 +5,32 @@ use diesel_async::RunQueryDsl;
 
 use uuid::Uuid;
 
-use super::{Connection, write_words};
+use super::{BOTH, Connection, render, write_words};
 use crate::{
     model::{Result, id::TenantId},
     store::{
         schema::{message_bodies, messages, search_queue},
-        search::{IndexJob, QueueRow, Words},
+        search::{IndexJob, QueueRow, Sought, Words},
         types::{At, Id},
     },
 };
+
+/// How the words that are sought are written for this database.
+pub(crate) fn render_all((words, subject): Sought<'_>) -> String {
+    let words = words.map(|query| render(query, false));
+    let subject = subject.map(|query| render(query, true));
+    words.into_iter().chain(subject).collect::<Vec<_>>().join(BOTH)
+}
+
+pub(crate) async fn count(
+    conn: &mut Connection,
+    tenant: TenantId,
+    sought: Sought<'_>,
+    limit: i64,
+) -> Result<i64> {
+    let counted = diesel::select(count_hits!(tenant.0, render_all(sought), limit));
+    Ok(counted.get_result(conn).await?)
+}
 
 pub(crate) async fn queue(conn: &mut Connection, rows: Vec<QueueRow>) -> Result<()> {
     insert_all!(conn, rows, |row| diesel::insert_into(search_queue::table)

@@ -87,25 +87,19 @@ pub(crate) async fn get_with_newest(
         .filter(messages::tenant_id.eq(Id(tenant.0)))
         .filter(messages::thread_id.eq(Id(id)))
         .filter(messages::deleted_at.is_null())
-        .select((Row::as_select(), MessageRow::as_select()))
-        .into_boxed::<Backend>();
-    let query = match seen {
-        Visibility::All => query,
-        Visibility::CreatedBy(member) => query.filter(
-            messages::mailbox_id.eq_any(
-                mailboxes::table
-                    .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
-                    .filter(mailboxes::created_by.eq(Some(Id(member))))
-                    .select(mailboxes::id),
-            ),
-        ),
-    };
-    Ok(Limited::new(
-        query.order((messages::sent_at.desc(), messages::id.desc())),
-        limit,
-    )
-    .load(conn)
-    .await?)
+        .order((messages::sent_at.desc(), messages::id.desc()))
+        .select((Row::as_select(), MessageRow::as_select()));
+    Ok(match seen {
+        Visibility::All => load_fixed!(conn, Limited::new(query, limit)),
+        Visibility::CreatedBy(member) => {
+            let created = mailboxes::table
+                .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
+                .filter(mailboxes::created_by.eq(Some(Id(member))))
+                .select(mailboxes::id);
+            let query = query.filter(messages::mailbox_id.eq_any(created));
+            load_fixed!(conn, Limited::new(query, limit))
+        }
+    })
 }
 
 pub(crate) async fn lock(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Row>> {

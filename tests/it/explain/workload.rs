@@ -6,13 +6,14 @@ use postroom::{
         caller::Visibility,
         folder::FlagUpdate,
         id::{self, TenantId},
-        mailbox::{MailboxFilter, Service, SyncProgress},
+        mailbox::{Labels, MailboxFilter, Service, SyncProgress},
         message::MessageFilter,
         page::{PageRequest, Position},
+        patch::Patch,
         provider::Provider,
         search::Query,
     },
-    store::{Conn, IndexJob, Words},
+    store::{Conn, IndexJob, SearchCaps, Words},
 };
 
 use crate::fixture::{Filled, Fixture, at, folder, login, member};
@@ -71,6 +72,9 @@ async fn lists(tx: &mut Conn, filled: Filled, seen: Visibility, page: PageReques
         tx.list_messages(tenant, seen, &filter, (Some(&words), None), page)
             .await?;
         tx.list_messages(tenant, seen, &filter, (None, Some(&words)), page)
+            .await?;
+        let caps = SearchCaps { hits: 0, walk: 1 };
+        tx.search_messages(tenant, seen, &filter, (Some(&words), Some(&words)), (page, caps))
             .await?;
     }
     tx.list_members(tenant, page).await?;
@@ -298,6 +302,13 @@ async fn changes(tx: &mut Conn, filled: Filled) -> Done {
     let mailbox = filled.owner.mailbox;
     let row = tx.get_mailbox(tenant, Visibility::All, mailbox).await?.unwrap();
     tx.update_mailbox(tenant, &row).await?;
+    for seen in [Visibility::All, Visibility::CreatedBy(mailbox)] {
+        let labels = Labels {
+            name: Patch::Null,
+            default_signature_html: Patch::Value("<p>Ann</p>".to_owned()),
+        };
+        tx.relabel_mailbox(tenant, seen, mailbox, &labels, at(1)).await?;
+    }
     tx.add_message_count(tenant, mailbox, 1).await?;
     let progress = SyncProgress {
         folder: "INBOX".to_owned(),
