@@ -24,6 +24,10 @@ mod update;
 
 use support::table::Table;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The topics, in the order in which they run.
 const TOPICS: &[&str] = &["read", "update", "start", "search", "memory", "sync"];
 

@@ -18,24 +18,24 @@ use crate::model::{
 };
 
 /// A row of `attachments`.
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = attachments, treat_none_as_default_value = false)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = attachments)]
 pub(crate) struct Row {
-    tenant_id: Id,
-    id: Id,
-    mailbox_id: Id,
-    message_id: Id,
-    position: i32,
-    name: Option<String>,
-    content_type: String,
-    size: i64,
-    inline: bool,
-    content_id: Option<String>,
-    sha256: Vec<u8>,
-    span_offset: i64,
-    span_length: i64,
-    encoding: String,
-    created_at: At,
+    pub(crate) tenant_id: Id,
+    pub(crate) id: Id,
+    pub(crate) mailbox_id: Id,
+    pub(crate) message_id: Id,
+    pub(crate) position: i32,
+    pub(crate) name: Option<String>,
+    pub(crate) content_type: String,
+    pub(crate) size: i64,
+    pub(crate) inline: bool,
+    pub(crate) content_id: Option<String>,
+    pub(crate) sha256: Vec<u8>,
+    pub(crate) span_offset: i64,
+    pub(crate) span_length: i64,
+    pub(crate) encoding: String,
+    pub(crate) created_at: At,
 }
 
 impl Row {

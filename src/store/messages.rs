@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Conn, on,
     placements::{CHUNK, read_flags, write_flags},
-    schema::{message_addresses, message_bodies, message_raws, messages},
+    schema::{message_bodies, messages},
     search::{Search, SearchCaps},
     types::{At, Id},
     unreadable,
@@ -26,68 +26,62 @@ use crate::model::{
 };
 
 /// The columns of `messages` that make a [`Message`].
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = messages, treat_none_as_default_value = false)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = messages)]
 pub(crate) struct Row {
     pub(crate) id: Id,
-    mailbox_id: Id,
-    thread_id: Id,
-    message_id: Option<String>,
-    in_reply_to: Option<String>,
-    refs: String,
-    subject: Option<String>,
-    participants: String,
-    sent_at: At,
-    received_at: At,
-    snippet: String,
-    incoming: bool,
-    unread: bool,
-    flags: String,
-    folder_ids: String,
-    size: i64,
-    truncated: bool,
+    pub(crate) mailbox_id: Id,
+    pub(crate) thread_id: Id,
+    pub(crate) message_id: Option<String>,
+    pub(crate) in_reply_to: Option<String>,
+    pub(crate) refs: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) participants: String,
+    pub(crate) sent_at: At,
+    pub(crate) received_at: At,
+    pub(crate) snippet: String,
+    pub(crate) incoming: bool,
+    pub(crate) unread: bool,
+    pub(crate) flags: String,
+    pub(crate) folder_ids: String,
+    pub(crate) size: i64,
+    pub(crate) truncated: bool,
     pub(crate) has_attachments: bool,
-    created_at: At,
-    updated_at: At,
+    pub(crate) created_at: At,
+    pub(crate) updated_at: At,
 }
 
 /// The columns of `messages` beside those of [`Row`].
-#[derive(Insertable)]
-#[diesel(table_name = messages)]
 pub(crate) struct StorageRow {
-    tenant_id: Id,
-    dedupe_key: Vec<u8>,
-    sha256: Vec<u8>,
-    in_blobs: bool,
+    pub(crate) tenant_id: Id,
+    pub(crate) dedupe_key: Vec<u8>,
+    pub(crate) sha256: Vec<u8>,
+    pub(crate) in_blobs: bool,
 }
 
 /// A row of `message_bodies`.
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = message_bodies, treat_none_as_default_value = false)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = message_bodies)]
 pub(crate) struct BodyRow {
-    tenant_id: Id,
-    message_id: Id,
-    text: Option<String>,
-    html: Option<String>,
+    pub(crate) tenant_id: Id,
+    pub(crate) message_id: Id,
+    pub(crate) text: Option<String>,
+    pub(crate) html: Option<String>,
 }
 
 /// A row of `message_raws`.
-#[derive(Insertable)]
-#[diesel(table_name = message_raws)]
 pub(crate) struct RawRow {
-    tenant_id: Id,
-    message_id: Id,
-    data: Vec<u8>,
+    pub(crate) tenant_id: Id,
+    pub(crate) message_id: Id,
+    pub(crate) data: Vec<u8>,
 }
 
 /// A row of `message_addresses`.
-#[derive(Insertable)]
-#[diesel(table_name = message_addresses)]
 pub(crate) struct AddressRow {
-    tenant_id: Id,
-    address_key: String,
-    kind: String,
-    message_id: Id,
+    pub(crate) tenant_id: Id,
+    pub(crate) address_key: String,
+    pub(crate) kind: String,
+    pub(crate) message_id: Id,
 }
 
 /// The columns that follow from a message's placements.

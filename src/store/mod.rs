@@ -126,7 +126,17 @@ impl Store {
             Self::Pg(pools) => Conn::Pg(pools.read().await?),
             Self::Sqlite(pools) => Conn::Sqlite(pools.write().await?),
         };
-        work(&mut conn).await
+        let answer = work(&mut conn).await;
+        drop(conn);
+        self.written();
+        answer
+    }
+
+    /// Says that something was committed.
+    fn written(&self) {
+        if let Self::Sqlite(pools) = self {
+            pools.written();
+        }
     }
 
     /// Runs `work` in one transaction: committed when it answers `Ok`, rolled back otherwise, also when it is dropped.
@@ -141,6 +151,7 @@ impl Store {
             .ok_or_else(|| Error::internal("the transaction has no connection"))?;
         let answer = work(conn).await;
         open.end(answer.is_ok()).await?;
+        self.written();
         answer
     }
 }

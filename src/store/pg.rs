@@ -18,9 +18,10 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 
 use super::{
-    PostgresUrl,
+    PostgresUrl, placements,
     search::{IndexJob, Words},
-    tsvector,
+    statement::Prepared,
+    threads, tsvector,
     types::{At, Guid, Id, Instant},
 };
 use crate::model::{Error, Result};
@@ -44,24 +45,24 @@ pub(crate) type Backend = diesel::pg::Pg;
 /// A connection that goes back to the pool.
 pub(super) type Pooled = Object<AsyncPgConnection>;
 
-/// Inserts many rows in one statement: `insert_all!(conn, rows, |row| diesel::insert_into(…).values(row))`.
+/// Inserts many rows in one statement, which is the same for any number of them and prepared once: a column is one array.
+/// `insert_all!(conn, rows, |row| table { column: row.value, … } on (keys) set (columns))`, the last where a row may be there.
 macro_rules! insert_all {
-    ($conn:expr, $rows:expr, |$row:ident| $insert:expr) => {{
-        let $row = $rows;
-        if !$row.is_empty() {
-            $insert.execute($conn).await?;
-        }
-    }};
-}
-
-/// The same, and answers what `returning` names of the rows that were inserted.
-macro_rules! insert_all_returning {
-    ($conn:expr, $rows:expr, |$row:ident| $insert:expr) => {{
-        let $row = $rows;
-        if $row.is_empty() {
-            Vec::new()
-        } else {
-            $insert.get_results($conn).await?
+    ($conn:expr, $rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
+        $(on ($($key:ident),+) set ($($set:ident),+))?) => {{
+        let rows = $rows;
+        if !rows.is_empty() {
+            static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+            let text = TEXT.get_or_init(|| {
+                let insert = $crate::store::statement::unnested(stringify!($table), &[$(stringify!($column)),+]);
+                $(let insert = $crate::store::statement::upserted(
+                    &insert, &[$(stringify!($key)),+], &[$(stringify!($set)),+]);)?
+                insert
+            });
+            let query = diesel::sql_query(text);
+            $(let query = query.bind::<diesel::sql_types::Array<diesel::dsl::SqlTypeOf<$table::$column>>, _>(
+                rows.iter().map(|$row| &$value).collect::<Vec<_>>());)+
+            $crate::store::statement::Prepared(query).execute($conn).await?;
         }
     }};
 }
@@ -192,11 +193,10 @@ pub(crate) async fn write_words(conn: &mut Connection, work: Vec<(IndexJob, Opti
         .collect();
     if !gone.is_empty() {
         let (tenants, messages) = ids(&gone);
-        diesel::sql_query(GONE)
+        let gone = diesel::sql_query(GONE)
             .bind::<Array<Guid>, _>(tenants)
-            .bind::<Array<Guid>, _>(messages)
-            .execute(conn)
-            .await?;
+            .bind::<Array<Guid>, _>(messages);
+        Prepared(gone).execute(conn).await?;
     }
     let (there, words): (Vec<&IndexJob>, Vec<String>) = work
         .iter()
@@ -204,22 +204,20 @@ pub(crate) async fn write_words(conn: &mut Connection, work: Vec<(IndexJob, Opti
         .unzip();
     if !there.is_empty() {
         let (tenants, messages) = ids(&there);
-        diesel::sql_query(WORDS)
+        let index = diesel::sql_query(WORDS)
             .bind::<Array<Guid>, _>(tenants)
             .bind::<Array<Guid>, _>(messages)
-            .bind::<Array<Text>, _>(words)
-            .execute(conn)
-            .await?;
+            .bind::<Array<Text>, _>(words);
+        Prepared(index).execute(conn).await?;
     }
     let jobs: Vec<&IndexJob> = work.iter().map(|(job, _)| job).collect();
     let (tenants, messages) = ids(&jobs);
     let times: Vec<At> = jobs.iter().map(|job| At(job.queued_at)).collect();
-    diesel::sql_query(DONE)
+    let done = diesel::sql_query(DONE)
         .bind::<Array<Guid>, _>(tenants)
         .bind::<Array<Guid>, _>(messages)
-        .bind::<Array<Instant>, _>(times)
-        .execute(conn)
-        .await?;
+        .bind::<Array<Instant>, _>(times);
+    Prepared(done).execute(conn).await?;
     Ok(())
 }
 
@@ -234,6 +232,15 @@ const REFS: &str = "SELECT r.ref_hash AS key, r.thread_id AS id \
     FROM unnest(CAST($3 AS bytea[])) AS k (hash) CROSS JOIN LATERAL \
     (SELECT ref_hash, thread_id FROM thread_refs WHERE tenant_id = $1 AND mailbox_id = $2 AND ref_hash = k.hash \
     LIMIT 1) r";
+
+/// Threads by their ids, each looked up alone for the same reason, and locked in the order in which the ids are given.
+const THREADS: &str = "SELECT t.id, t.mailbox_id, t.subject, t.message_count, t.last_message_at, t.created_at \
+    FROM unnest($2) AS k (id) CROSS JOIN LATERAL \
+    (SELECT * FROM threads WHERE tenant_id = $1 AND id = k.id LIMIT 1 FOR NO KEY UPDATE) t";
+/// Stores where messages lie.
+const PLACEMENTS: &str = "INSERT INTO placements \
+    (tenant_id, folder_id, uid_validity, uid, mailbox_id, message_id, flags) \
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING folder_id, message_id";
 
 /// What a key leads to.
 #[derive(QueryableByName)]
@@ -250,12 +257,11 @@ async fn lead(
     (tenant, mailbox): (Id, Id),
     keys: &[Vec<u8>],
 ) -> Result<Vec<(Vec<u8>, Id)>> {
-    let found: Vec<Led> = diesel::sql_query(statement)
+    let leading = diesel::sql_query(statement)
         .bind::<Guid, _>(tenant)
         .bind::<Guid, _>(mailbox)
-        .bind::<Array<Binary>, _>(keys)
-        .load(conn)
-        .await?;
+        .bind::<Array<Binary>, _>(keys);
+    let found: Vec<Led> = Prepared(leading).load(conn).await?;
     Ok(found.into_iter().map(|led| (led.key, led.id)).collect())
 }
 
@@ -277,6 +283,51 @@ pub(crate) async fn find_refs(
     lead(conn, REFS, within, hashes).await
 }
 
+/// Threads, locked until the transaction ends; the ids are in order.
+pub(crate) async fn lock_threads(
+    conn: &mut Connection,
+    tenant: Id,
+    ids: Vec<Id>,
+) -> Result<Vec<threads::Row>> {
+    let locking = diesel::sql_query(THREADS)
+        .bind::<Guid, _>(tenant)
+        .bind::<Array<Guid>, _>(ids);
+    Ok(Prepared(locking).load(conn).await?)
+}
+
+/// A folder and a message.
+#[derive(QueryableByName)]
+struct Placed {
+    #[diesel(sql_type = Guid)]
+    folder_id: Id,
+    #[diesel(sql_type = Guid)]
+    message_id: Id,
+}
+
+fn column<'r, R, T>(rows: &'r [R], of: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+/// Stores where messages lie, unless it is stored already; answers the folder and the message of each that is new.
+pub(crate) async fn place(conn: &mut Connection, rows: Vec<placements::Row>) -> Result<Vec<(Id, Id)>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let insert = diesel::sql_query(PLACEMENTS)
+        .bind::<Array<Guid>, _>(column(&rows, |row| row.tenant_id))
+        .bind::<Array<Guid>, _>(column(&rows, |row| row.folder_id))
+        .bind::<Array<BigInt>, _>(column(&rows, |row| row.uid_validity))
+        .bind::<Array<BigInt>, _>(column(&rows, |row| row.uid))
+        .bind::<Array<Guid>, _>(column(&rows, |row| row.mailbox_id))
+        .bind::<Array<Guid>, _>(column(&rows, |row| row.message_id))
+        .bind::<Array<Text>, _>(column(&rows, |row| &row.flags));
+    let placed: Vec<Placed> = Prepared(insert).load(conn).await?;
+    Ok(placed
+        .into_iter()
+        .map(|row| (row.folder_id, row.message_id))
+        .collect())
+}
+
 /// Takes an advisory lock until the transaction ends, if nobody has it.
 pub(crate) async fn try_advisory_lock(conn: &mut Connection, key: i64) -> Result<bool> {
     let lock = diesel::dsl::sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(key);
@@ -290,10 +341,8 @@ pub(crate) async fn advisory_lock(conn: &mut Connection, key: i64, shared: bool)
     } else {
         "SELECT pg_advisory_xact_lock($1)"
     };
-    diesel::sql_query(statement)
-        .bind::<BigInt, _>(key)
-        .execute(conn)
-        .await?;
+    let lock = diesel::sql_query(statement).bind::<BigInt, _>(key);
+    Prepared(lock).execute(conn).await?;
     Ok(())
 }
 

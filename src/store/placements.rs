@@ -21,13 +21,13 @@ pub(crate) const CHUNK: usize = 1_000;
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = placements, treat_none_as_default_value = false)]
 pub(crate) struct Row {
-    tenant_id: Id,
-    folder_id: Id,
-    uid_validity: i64,
-    uid: i64,
-    mailbox_id: Id,
-    message_id: Id,
-    flags: String,
+    pub(crate) tenant_id: Id,
+    pub(crate) folder_id: Id,
+    pub(crate) uid_validity: i64,
+    pub(crate) uid: i64,
+    pub(crate) mailbox_id: Id,
+    pub(crate) message_id: Id,
+    pub(crate) flags: String,
 }
 
 /// Where a message lies.

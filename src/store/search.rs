@@ -1,7 +1,6 @@
 //! The full-text index, which follows the messages from a queue that is written in their own transaction.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::{
@@ -9,7 +8,6 @@ use super::{
     messages::read_participants,
     on,
     placements::CHUNK,
-    schema::search_queue,
     types::{At, Id},
 };
 use crate::model::{
@@ -22,12 +20,10 @@ use crate::model::{
 };
 
 /// A row of `search_queue`.
-#[derive(Insertable)]
-#[diesel(table_name = search_queue)]
 pub(crate) struct QueueRow {
-    tenant_id: Id,
-    message_id: Id,
-    queued_at: At,
+    pub(crate) tenant_id: Id,
+    pub(crate) message_id: Id,
+    pub(crate) queued_at: At,
 }
 
 /// The words that a message, and those that its subject must have.

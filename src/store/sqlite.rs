@@ -1,11 +1,15 @@
 //! SQLite: its readers and its one writer, its migrations, and the queries compiled for it.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::mpsc::{SyncSender, sync_channel},
+    time::Duration,
+};
 
 use deadpool::Runtime;
 use diesel::{
     Connection as _, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
-    SqliteConnection, connection::SimpleConnection, sql_types::BigInt,
+    SelectableHelper, SqliteConnection, connection::SimpleConnection, sql_types::BigInt,
 };
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
@@ -19,6 +23,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 
 use super::{
+    placements,
     search::{IndexJob, Words},
     types::{At, Id},
 };
@@ -34,9 +39,14 @@ const WAIT: Duration = Duration::from_secs(10);
 const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; \
     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY; \
     PRAGMA trusted_schema = OFF";
-/// What the writer is told besides: a page cache in which a batch of messages has room (8 MiB), so that pages of indexes
-/// are neither read again nor written twice.
-const WRITER: &str = "PRAGMA cache_size = -8192";
+/// What the writer is told besides: a page cache in which a batch of messages has room (24 MiB), so that pages of indexes
+/// are neither read again nor written twice; and to move the log into the database itself only when it is long, as it does
+/// where [`Checkpoints`] are never done with all of it.
+const WRITER: &str = "PRAGMA cache_size = -24576; PRAGMA wal_autocheckpoint = 4096";
+/// From so many bytes on the log is moved into the database.
+const LOG: u64 = 4 << 20;
+/// So long it is left alone then: each time costs the disk two syncs.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a query is run on.
 pub(crate) type Connection = SyncConnectionWrapper<SqliteConnection>;
@@ -45,35 +55,25 @@ pub(crate) type Backend = diesel::sqlite::Sqlite;
 /// A connection that goes back to the pool.
 pub(super) type Pooled = Object<Connection>;
 
-/// Inserts many rows, one prepared statement each, in one hop to the blocking pool: SQLite has no `DEFAULT` keyword, so
-/// Diesel writes no statement for many rows. `insert_all!(conn, rows, |row| diesel::insert_into(…).values(row))`.
+/// Inserts many rows, one prepared statement each, in one hop to the blocking pool.
+/// `insert_all!(conn, rows, |row| table { column: row.value, … } on (keys) set (columns))`, the last where a row may be there.
 macro_rules! insert_all {
-    ($conn:expr, $rows:expr, |$row:ident| $insert:expr) => {{
+    ($conn:expr, $rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
+        $(on ($($key:ident),+) set ($($set:ident),+))?) => {{
         let rows = $rows;
         $conn
             .spawn_blocking(move |conn| {
-                for $row in rows {
-                    diesel::RunQueryDsl::execute($insert, conn)?;
+                for $row in &rows {
+                    let insert = diesel::insert_into($table::table).values(($($table::$column.eq(&$value),)+));
+                    $(let insert = insert
+                        .on_conflict(($($table::$key,)+))
+                        .do_update()
+                        .set(($($table::$set.eq(diesel::upsert::excluded($table::$set)),)+));)?
+                    diesel::RunQueryDsl::execute(insert, conn)?;
                 }
                 Ok(())
             })
             .await?;
-    }};
-}
-
-/// The same, and answers what `returning` names of the rows that were inserted.
-macro_rules! insert_all_returning {
-    ($conn:expr, $rows:expr, |$row:ident| $insert:expr) => {{
-        let rows = $rows;
-        $conn
-            .spawn_blocking(move |conn| {
-                let mut answers = Vec::new();
-                for $row in rows {
-                    answers.append(&mut diesel::RunQueryDsl::get_results($insert, conn)?);
-                }
-                Ok(answers)
-            })
-            .await?
     }};
 }
 
@@ -266,6 +266,37 @@ pub(crate) async fn find_refs(
     Ok(diesel_async::RunQueryDsl::load(query, conn).await?)
 }
 
+/// Threads; the writer is alone, so there is nothing to lock.
+pub(crate) async fn lock_threads(
+    conn: &mut Connection,
+    tenant: Id,
+    ids: Vec<Id>,
+) -> Result<Vec<super::threads::Row>> {
+    use super::{schema::threads, threads::Row};
+    let query = threads::table
+        .filter(threads::tenant_id.eq(tenant))
+        .filter(threads::id.eq_any(ids))
+        .select(Row::as_select());
+    Ok(diesel_async::RunQueryDsl::load(query, conn).await?)
+}
+
+/// Stores where messages lie, unless it is stored already; answers the folder and the message of each that is new.
+pub(crate) async fn place(conn: &mut Connection, rows: Vec<placements::Row>) -> Result<Vec<(Id, Id)>> {
+    use super::schema::placements;
+    let placed = conn.spawn_blocking(move |conn| {
+        let mut placed = Vec::new();
+        for row in rows {
+            let insert = diesel::insert_into(placements::table)
+                .values(row)
+                .on_conflict_do_nothing()
+                .returning((placements::folder_id, placements::message_id));
+            placed.append(&mut insert.get_results(conn)?);
+        }
+        Ok(placed)
+    });
+    Ok(placed.await?)
+}
+
 /// The writer is alone in its transaction, so it has every lock.
 pub(crate) async fn try_advisory_lock(_: &mut Connection, _: i64) -> Result<bool> {
     Ok(true)
@@ -283,12 +314,67 @@ pub(crate) async fn advisory_lock(_: &mut Connection, _: i64, _: bool) -> Result
 )]
 pub(crate) mod queries;
 
+/// Moves the write-ahead log into the database beside the writer, which would wait for the disk twice otherwise. The thread
+/// ends with the last of the pools that ask it.
+#[derive(Clone)]
+struct Checkpoints {
+    asked: SyncSender<()>,
+}
+
+impl Checkpoints {
+    fn start(path: String) -> Result<Self> {
+        // One that waits is enough: it sees all that was written before it begins.
+        let (asked, asks) = sync_channel(1);
+        let log = format!("{path}-wal");
+        let run = move || {
+            let mut conn = None;
+            for () in asks {
+                if !std::fs::metadata(&log).is_ok_and(|log| log.len() >= LOG) {
+                    continue;
+                }
+                if let Err(error) = checkpoint(&mut conn, &path) {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "SQLite's log was left as it is"
+                    );
+                    conn = None;
+                }
+                std::thread::sleep(PAUSE);
+            }
+        };
+        std::thread::Builder::new()
+            .name("checkpoints".to_owned())
+            .spawn(run)
+            .map_err(Error::internal)?;
+        Ok(Self { asked })
+    }
+
+    /// Says that something was written.
+    fn ask(&self) {
+        // One that waits already will do.
+        let _waits = self.asked.try_send(());
+    }
+}
+
+fn checkpoint(conn: &mut Option<SqliteConnection>, path: &str) -> Result<()> {
+    let conn = match conn {
+        Some(conn) => conn,
+        none => {
+            let mut opened = SqliteConnection::establish(path).map_err(Error::internal)?;
+            opened.batch_execute(PRAGMAS)?;
+            none.insert(opened)
+        }
+    };
+    Ok(conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?)
+}
+
 /// The two pools.
 #[derive(Clone)]
 pub struct Pools {
     path: String,
     readers: Pool<Connection>,
     writer: Pool<Connection>,
+    checkpoints: Checkpoints,
 }
 
 impl Pools {
@@ -300,6 +386,7 @@ impl Pools {
         Ok(Self {
             readers: pool(&path, READERS, "")?,
             writer: pool(&path, 1, WRITER)?,
+            checkpoints: Checkpoints::start(path.clone())?,
             path,
         })
     }
@@ -310,6 +397,11 @@ impl Pools {
 
     pub(super) async fn write(&self) -> Result<Pooled> {
         get(&self.writer).await
+    }
+
+    /// Says that the writer has committed.
+    pub(super) fn written(&self) {
+        self.checkpoints.ask();
     }
 
     pub(super) async fn migrate(&self) -> Result<()> {

@@ -134,3 +134,23 @@ where
         Ok(true)
     }
 }
+
+/// The text of an insert of many rows into PostgreSQL, which takes each column as an array.
+pub(crate) fn unnested(table: &str, columns: &[&str]) -> String {
+    let arrays: Vec<String> = (1..=columns.len()).map(|number| format!("${number}")).collect();
+    let (columns, arrays) = (columns.join(", "), arrays.join(", "));
+    format!("INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays})")
+}
+
+/// The same for rows that may be there: what they are found by, and what is then set.
+pub(crate) fn upserted(insert: &str, keys: &[&str], columns: &[&str]) -> String {
+    let set: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{column} = excluded.{column}"))
+        .collect();
+    format!(
+        "{insert} ON CONFLICT ({}) DO UPDATE SET {}",
+        keys.join(", "),
+        set.join(", ")
+    )
+}

@@ -11,7 +11,7 @@ use super::{
     messages::read_participants,
     on,
     placements::CHUNK,
-    schema::{thread_refs, threads},
+    schema::threads,
     types::{At, Id},
     unreadable,
 };
@@ -25,22 +25,15 @@ use crate::model::{
 };
 
 /// A row of `threads`.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = threads, treat_none_as_default_value = false, treat_none_as_null = true)]
+#[derive(Debug, Clone, Queryable, QueryableByName, Selectable, AsChangeset)]
+#[diesel(table_name = threads, treat_none_as_null = true)]
 pub(crate) struct Row {
     pub(crate) id: Id,
-    mailbox_id: Id,
-    subject: Option<String>,
-    message_count: i64,
-    last_message_at: At,
-    created_at: At,
-}
-
-/// The column of `threads` beside those of [`Row`].
-#[derive(Insertable)]
-#[diesel(table_name = threads)]
-pub(crate) struct TenantRow {
-    tenant_id: Id,
+    pub(crate) mailbox_id: Id,
+    pub(crate) subject: Option<String>,
+    pub(crate) message_count: i64,
+    pub(crate) last_message_at: At,
+    pub(crate) created_at: At,
 }
 
 /// A hashed message id and the thread that it leads to.
@@ -53,13 +46,11 @@ pub struct ThreadRef {
 }
 
 /// A row of `thread_refs`.
-#[derive(Insertable)]
-#[diesel(table_name = thread_refs)]
 pub(crate) struct RefRow {
-    tenant_id: Id,
-    mailbox_id: Id,
-    ref_hash: Vec<u8>,
-    thread_id: Id,
+    pub(crate) tenant_id: Id,
+    pub(crate) mailbox_id: Id,
+    pub(crate) ref_hash: Vec<u8>,
+    pub(crate) thread_id: Id,
 }
 
 impl Row {
@@ -96,10 +87,9 @@ impl Conn {
         threads: &[Thread],
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let tenant_id = Id(tenant.0);
         let rows: Vec<_> = threads
             .iter()
-            .map(|thread| (Row::write(thread, now), TenantRow { tenant_id }))
+            .map(|thread| (Row::write(thread, now), Id(tenant.0)))
             .collect();
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {

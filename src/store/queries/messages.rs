@@ -16,7 +16,6 @@ use crate::{
     },
     store::{
         messages::{BodyRow, Found, FoundWhole, PresenceRow, Row, Rows},
-        placements::CHUNK,
         schema::{
             folders, mailboxes, message_addresses, message_bodies, message_raws, messages, placements,
             threads,
@@ -34,20 +33,49 @@ pub(crate) async fn create(conn: &mut Connection, rows: Rows) -> Result<()> {
         raws,
         addresses,
     } = rows;
-    insert_all!(conn, new, |row| diesel::insert_into(messages::table).values(row));
-    insert_all!(conn, bodies, |row| diesel::insert_into(message_bodies::table)
-        .values(row));
-    insert_all!(conn, raws, |row| diesel::insert_into(message_raws::table)
-        .values(row));
-    let mut addresses = addresses;
-    while !addresses.is_empty() {
-        let rest = addresses.split_off(addresses.len().min(CHUNK));
-        insert_all!(conn, addresses, |row| diesel::insert_into(
-            message_addresses::table
-        )
-        .values(row));
-        addresses = rest;
-    }
+    insert_all!(conn, new, |row| messages {
+        tenant_id: row.1.tenant_id,
+        id: row.0.id,
+        mailbox_id: row.0.mailbox_id,
+        thread_id: row.0.thread_id,
+        message_id: row.0.message_id,
+        in_reply_to: row.0.in_reply_to,
+        refs: row.0.refs,
+        subject: row.0.subject,
+        participants: row.0.participants,
+        sent_at: row.0.sent_at,
+        received_at: row.0.received_at,
+        snippet: row.0.snippet,
+        incoming: row.0.incoming,
+        unread: row.0.unread,
+        flags: row.0.flags,
+        folder_ids: row.0.folder_ids,
+        size: row.0.size,
+        truncated: row.0.truncated,
+        has_attachments: row.0.has_attachments,
+        created_at: row.0.created_at,
+        updated_at: row.0.updated_at,
+        dedupe_key: row.1.dedupe_key,
+        sha256: row.1.sha256,
+        in_blobs: row.1.in_blobs,
+    });
+    insert_all!(conn, bodies, |row| message_bodies {
+        tenant_id: row.tenant_id,
+        message_id: row.message_id,
+        text: row.text,
+        html: row.html,
+    });
+    insert_all!(conn, raws, |row| message_raws {
+        tenant_id: row.tenant_id,
+        message_id: row.message_id,
+        data: row.data,
+    });
+    insert_all!(conn, addresses, |row| message_addresses {
+        tenant_id: row.tenant_id,
+        address_key: row.address_key,
+        kind: row.kind,
+        message_id: row.message_id,
+    });
     Ok(())
 }
 

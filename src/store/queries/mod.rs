@@ -22,8 +22,8 @@ pub(crate) mod threads;
 use uuid::Uuid;
 
 use super::{
-    BOTH, Backend, Connection, advisory_lock, find_messages, find_refs, render, try_advisory_lock,
-    write_words,
+    BOTH, Backend, Connection, advisory_lock, find_messages, find_refs, lock_threads, place, render,
+    try_advisory_lock, write_words,
 };
 use crate::store::types::Id;
 

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::Connection;
+use super::{Connection, place};
 use crate::{
     model::{Result, id::TenantId},
     store::{
@@ -15,12 +15,7 @@ use crate::{
 };
 
 pub(crate) async fn create(conn: &mut Connection, rows: Vec<Row>) -> Result<Vec<(Id, Id)>> {
-    let created: Vec<(Id, Id)> =
-        insert_all_returning!(conn, rows, |row| diesel::insert_into(placements::table)
-            .values(row)
-            .on_conflict_do_nothing()
-            .returning((placements::folder_id, placements::message_id)));
-    Ok(created)
+    place(conn, rows).await
 }
 
 pub(crate) async fn of_messages(

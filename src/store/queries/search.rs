@@ -1,6 +1,6 @@
 //! SQL for the full-text index; what differs between the databases is `write_words` of the file above.
 
-use diesel::{prelude::*, upsert::excluded};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use uuid::Uuid;
@@ -33,11 +33,11 @@ pub(crate) async fn count(
 }
 
 pub(crate) async fn queue(conn: &mut Connection, rows: Vec<QueueRow>) -> Result<()> {
-    insert_all!(conn, rows, |row| diesel::insert_into(search_queue::table)
-        .values(row)
-        .on_conflict((search_queue::tenant_id, search_queue::message_id))
-        .do_update()
-        .set(search_queue::queued_at.eq(excluded(search_queue::queued_at))));
+    insert_all!(conn, rows, |row| search_queue {
+        tenant_id: row.tenant_id,
+        message_id: row.message_id,
+        queued_at: row.queued_at,
+    } on (tenant_id, message_id) set (queued_at));
     Ok(())
 }
 

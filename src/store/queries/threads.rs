@@ -1,32 +1,32 @@
 //! SQL for threads.
 
-use diesel::{prelude::*, upsert::excluded};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Backend, Connection, find_refs, paged};
+use super::{Backend, Connection, find_refs, lock_threads, paged};
 use crate::{
     model::{Result, caller::Visibility, id::TenantId, page::PageRequest},
     store::{
         messages::Row as MessageRow,
         schema::{mailboxes, messages, thread_refs, threads},
         statement::{Limited, Prepared},
-        threads::{RefRow, Row, TenantRow},
+        threads::{RefRow, Row},
         types::{At, Id},
     },
 };
 
 /// Makes threads, or stores what changed about those that are there.
-pub(crate) async fn save(conn: &mut Connection, rows: Vec<(Row, TenantRow)>) -> Result<()> {
-    insert_all!(conn, rows, |row| diesel::insert_into(threads::table)
-        .values(row)
-        .on_conflict((threads::tenant_id, threads::id))
-        .do_update()
-        .set((
-            threads::subject.eq(excluded(threads::subject)),
-            threads::message_count.eq(excluded(threads::message_count)),
-            threads::last_message_at.eq(excluded(threads::last_message_at)),
-        )));
+pub(crate) async fn save(conn: &mut Connection, rows: Vec<(Row, Id)>) -> Result<()> {
+    insert_all!(conn, rows, |row| threads {
+        tenant_id: row.1,
+        id: row.0.id,
+        mailbox_id: row.0.mailbox_id,
+        subject: row.0.subject,
+        message_count: row.0.message_count,
+        last_message_at: row.0.last_message_at,
+        created_at: row.0.created_at,
+    } on (tenant_id, id) set (subject, message_count, last_message_at));
     Ok(())
 }
 
@@ -103,12 +103,7 @@ pub(crate) async fn get_with_newest(
 }
 
 pub(crate) async fn lock(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Row>> {
-    let query = threads::table
-        .filter(threads::tenant_id.eq(Id(tenant.0)))
-        .filter(threads::id.eq_any(super::ids(ids)))
-        .order(threads::id)
-        .select(Row::as_select());
-    Ok(locked!(query).load(conn).await?)
+    lock_threads(conn, Id(tenant.0), super::ids(ids)).await
 }
 
 pub(crate) async fn list(
@@ -211,14 +206,11 @@ pub(crate) async fn refs(
 }
 
 pub(crate) async fn set_refs(conn: &mut Connection, rows: Vec<RefRow>) -> Result<()> {
-    insert_all!(conn, rows, |row| diesel::insert_into(thread_refs::table)
-        .values(row)
-        .on_conflict((
-            thread_refs::tenant_id,
-            thread_refs::mailbox_id,
-            thread_refs::ref_hash
-        ))
-        .do_update()
-        .set(thread_refs::thread_id.eq(excluded(thread_refs::thread_id))));
+    insert_all!(conn, rows, |row| thread_refs {
+        tenant_id: row.tenant_id,
+        mailbox_id: row.mailbox_id,
+        ref_hash: row.ref_hash,
+        thread_id: row.thread_id,
+    } on (tenant_id, mailbox_id, ref_hash) set (thread_id));
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many messages' metadata are asked for at once.
-pub(super) const METADATA: u64 = 500;
+pub(super) const METADATA: u64 = 1_000;
 /// How many UIDs behind the cursor are asked for when the server tells of new mail.
 const TOLD: i64 = 100;
 /// Servers without mod-sequences are asked for the flags of this many of the newest UIDs.
