@@ -7,6 +7,7 @@
 //! | a folder made anew under its name, or two that swap their names | yes | yes |
 //! | another UIDVALIDITY in place | `dovecot_sync` | has no tool for it |
 //! | names with dots below `INBOX.` | | yes |
+//! | flags, moves and deletions that are written back | `write_back` | `write_back` |
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -21,46 +22,20 @@ use crate::{
     sandbox::connected,
     support::{
         cyrus::{Cyrus, Names},
-        dovecot::Dovecot,
         gateway::{Backend, both, eventually},
-        server::MailServer,
+        server::{MailServer, both_servers},
     },
 };
 
-/// Makes of each suite a test on Dovecot and one on Cyrus, each on both databases.
-macro_rules! on_both_servers {
-    ($($suite:ident => $dovecot:ident, $cyrus:ident;)+) => {
-        $(
-            async fn $dovecot(backend: Backend) {
-                $suite::<Dovecot>(backend).await;
-            }
-
-            async fn $cyrus(backend: Backend) {
-                $suite::<Cyrus>(backend).await;
-            }
-        )+
-
-        mod on {
-            use super::both;
-            both!(cyrus_with_dots_in_its_names_is_the_same);
-            $(both!($dovecot, $cyrus);)+
-        }
-    };
-}
-
-on_both_servers! {
-    many_messages_are_stored_once_and_byte_for_byte =>
-        dovecot_with_many_messages_is_stored_once_and_byte_for_byte,
-        cyrus_with_many_messages_is_stored_once_and_byte_for_byte;
-    changes_in_inbox_are_seen_when_the_server_tells_of_them =>
-        dovecot_changes_in_inbox_are_seen_when_the_server_tells_of_them,
-        cyrus_changes_in_inbox_are_seen_when_the_server_tells_of_them;
-    moves_renames_and_new_folders_are_followed =>
-        dovecot_moves_renames_and_new_folders_are_followed,
-        cyrus_moves_renames_and_new_folders_are_followed;
-    folders_made_anew_and_swapped_lose_nothing =>
-        dovecot_folders_made_anew_and_swapped_lose_nothing,
-        cyrus_folders_made_anew_and_swapped_lose_nothing;
+mod on {
+    use super::{both, both_servers};
+    both!(cyrus_with_dots_in_its_names_is_the_same);
+    both_servers!(
+        many_messages_are_stored_once_and_byte_for_byte,
+        changes_in_inbox_are_seen_when_the_server_tells_of_them,
+        moves_renames_and_new_folders_are_followed,
+        folders_made_anew_and_swapped_lose_nothing,
+    );
 }
 
 /// A folder below another, with a name beyond ASCII.

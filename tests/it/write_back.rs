@@ -19,12 +19,16 @@ use crate::{
     dovecot_sync::account::{ADDRESS, USER, World, letter},
     meddling::{Meddler, fetched},
     sandbox::connected,
-    support::gateway::{Backend, Login, both},
+    support::{
+        dovecot::Dovecot,
+        gateway::{Backend, Login},
+        server::{MailServer, both_servers},
+    },
 };
 
 mod on {
-    use super::both;
-    both!(
+    use super::both_servers;
+    both_servers!(
         flags_are_set_on_the_server_and_shown_at_once,
         a_message_is_moved_with_its_copies_and_never_missing,
         a_deleted_message_goes_to_the_trash_and_then_for_good,
@@ -34,28 +38,31 @@ mod on {
 }
 
 /// A mailbox that is synced through a forwarder.
-pub(super) struct Wired {
-    pub(super) world: World,
+pub(super) struct Wired<S = Dovecot> {
+    pub(super) world: World<S>,
     pub(super) meddler: Meddler,
     pub(super) mailbox: Mailbox,
 }
 
 impl Wired {
-    /// Connects a mailbox with this many letters in INBOX.
+    /// Connects a mailbox on Dovecot with this many letters in INBOX.
     pub(super) async fn start(backend: Backend, letters: usize, seconds: u64) -> Self {
-        Self::start_hiding(backend, letters, seconds, &[]).await
+        Self::launch(backend, letters, seconds, &[]).await
     }
+}
 
-    /// The same, on a server of which these words are not heard.
-    pub(super) async fn start_hiding(backend: Backend, letters: usize, seconds: u64, words: &[&str]) -> Self {
+impl<S: MailServer> Wired<S> {
+    /// Connects a mailbox with this many letters in INBOX, on a server of which these words are not heard.
+    async fn launch(backend: Backend, letters: usize, seconds: u64, words: &[&str]) -> Self {
         let timeout = std::time::Duration::from_secs(seconds);
-        let mut world = World::start_tweaked(backend, |config| config.mail.write_timeout = timeout).await;
+        let mut world =
+            World::<S>::launch_tweaked(backend, |config| config.mail.write_timeout = timeout).await;
         for number in 0..letters {
             world
                 .append("INBOX", &[], &letter(number, "bela@example.net", 500))
                 .await;
         }
-        let (meddler, port) = Meddler::before(world.server.imap_port()).await;
+        let (meddler, port) = Meddler::before(world.server.port()).await;
         meddler.hide(words);
         let mailbox = world.gateway.connect(&world.tenant, login(port)).await;
         world.wait(mailbox.id, "connected", connected).await;
@@ -96,21 +103,15 @@ impl Wired {
         answer
     }
 
-    /// What the server has in a folder: the flags of each message, by its UID.
-    pub(super) async fn on_server(&mut self, folder: &str) -> BTreeMap<u32, Vec<String>> {
-        self.world.open(folder).await;
-        let uids = self.world.session.search_uids(1, u32::MAX).await.unwrap();
-        if uids.is_empty() {
-            return BTreeMap::new();
-        }
-        let rows = self.world.session.fetch_flags(&uids, None, false).await.unwrap();
-        rows.iter().map(|row| (row.uid, row.lasting_flags())).collect()
+    /// What the server has in a folder: the flags of each message, by its UID, as a client sees it that is none of ours.
+    fn on_server(&self, folder: &str) -> BTreeMap<u32, Vec<String>> {
+        self.world.server.contents(USER, folder)
     }
 
     /// Folder counts and the mailbox's count are those of the server, at once and after a pass over all folders.
-    pub(super) async fn counts(&mut self, expected: &[(&str, i64)], messages: i64) {
+    pub(super) async fn counts(&self, expected: &[(&str, i64)], messages: i64) {
         for (name, count) in expected {
-            let on_server = self.on_server(name).await.len();
+            let on_server = self.on_server(name).len();
             assert_eq!(i64::try_from(on_server).unwrap(), *count, "{name}, on the server");
         }
         for pass in ["at once", "after a pass"] {
@@ -146,8 +147,8 @@ pub(super) const fn login(port: u16) -> Login<'static> {
     }
 }
 
-async fn flags_are_set_on_the_server_and_shown_at_once(backend: Backend) {
-    let mut wired = Wired::start(backend, 3, 20).await;
+async fn flags_are_set_on_the_server_and_shown_at_once<S: MailServer>(backend: Backend) {
+    let mut wired = Wired::<S>::launch(backend, 3, 20, &[]).await;
     let first = wired.letter(0).await;
     let dials = wired.meddler.dials();
     let body = json!({"unread": false, "add_flags": ["\\flagged", "$Work"]});
@@ -156,17 +157,14 @@ async fn flags_are_set_on_the_server_and_shown_at_once(backend: Backend) {
         (&changed["unread"], &changed["flags"]),
         (&json!(false), &json!(["$Work", "\\Flagged", "\\Seen"]))
     );
-    assert_eq!(
-        wired.on_server("INBOX").await[&1],
-        ["$Work", "\\Flagged", "\\Seen"]
-    );
+    assert_eq!(wired.on_server("INBOX")[&1], ["$Work", "\\Flagged", "\\Seen"]);
     let body = json!({"unread": true, "remove_flags": ["$work", "\\Answered"]});
     let changed = wired.change(&first, body).await;
     assert_eq!(
         (&changed["unread"], &changed["flags"]),
         (&json!(true), &json!(["\\Flagged"]))
     );
-    assert_eq!(wired.on_server("INBOX").await[&1], ["\\Flagged"]);
+    assert_eq!(wired.on_server("INBOX")[&1], ["\\Flagged"]);
     // Nothing to do is done without a word to the server.
     let same = wired.change(&first, json!({})).await;
     assert_eq!(same, changed);
@@ -180,14 +178,14 @@ async fn flags_are_set_on_the_server_and_shown_at_once(backend: Backend) {
     let second = wired.letter(1).await;
     let changed = wired.change(&second, json!({"add_flags": ["\\Draft"]})).await;
     assert_eq!(changed["flags"], json!(["\\Answered", "\\Draft"]));
-    assert_eq!(wired.on_server("INBOX").await[&2], ["\\Draft"]);
-    assert_eq!(wired.on_server("Archive").await[&1], ["\\Answered", "\\Draft"]);
+    assert_eq!(wired.on_server("INBOX")[&2], ["\\Draft"]);
+    assert_eq!(wired.on_server("Archive")[&1], ["\\Answered", "\\Draft"]);
     wired.counts(&[("INBOX", 3), ("Archive", 1)], 3).await;
     wired.world.gateway.stop().await;
 }
 
-async fn a_message_is_moved_with_its_copies_and_never_missing(backend: Backend) {
-    let mut wired = Wired::start(backend, 3, 20).await;
+async fn a_message_is_moved_with_its_copies_and_never_missing<S: MailServer>(backend: Backend) {
+    let mut wired = Wired::<S>::launch(backend, 3, 20, &[]).await;
     let (inbox, archive) = (wired.folder("INBOX").await, wired.folder("Archive").await);
     let moving = wired.letter(0).await;
     let bodies = Arc::new(AtomicUsize::new(0));
@@ -202,7 +200,7 @@ async fn a_message_is_moved_with_its_copies_and_never_missing(backend: Backend) 
         (&moved["folders"], &moved["flags"]),
         (&json!([archive]), &json!(["\\Flagged"]))
     );
-    assert_eq!(wired.on_server("Archive").await[&1], ["\\Flagged"]);
+    assert_eq!(wired.on_server("Archive")[&1], ["\\Flagged"]);
     // Where it lies already, it stays.
     wired.change(&moving, json!({"folder_id": archive})).await;
     wired.counts(&[("INBOX", 2), ("Archive", 1)], 3).await;
@@ -237,7 +235,7 @@ async fn a_message_is_moved_with_its_copies_and_never_missing(backend: Backend) 
 }
 
 /// Moves a message to and fro, with a pass woken by each change: whoever looks sees it, always under its id.
-async fn to_and_fro(wired: &Wired, moving: &Letter, inbox: Uuid, archive: Uuid) {
+async fn to_and_fro(wired: &Wired<impl MailServer>, moving: &Letter, inbox: Uuid, archive: Uuid) {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let (url, key) = (
         format!("{}{}", wired.world.gateway.url, moving.0),
@@ -262,8 +260,8 @@ async fn to_and_fro(wired: &Wired, moving: &Letter, inbox: Uuid, archive: Uuid) 
     assert!(watcher.await.unwrap() > 0);
 }
 
-async fn a_deleted_message_goes_to_the_trash_and_then_for_good(backend: Backend) {
-    let mut wired = Wired::start(backend, 3, 20).await;
+async fn a_deleted_message_goes_to_the_trash_and_then_for_good<S: MailServer>(backend: Backend) {
+    let mut wired = Wired::<S>::launch(backend, 3, 20, &[]).await;
     let trash = wired.folder("Trash").await;
     let (first, second) = (wired.letter(0).await, wired.letter(1).await);
     assert_eq!(wired.call("DELETE", &first.0, None).await.0, 204);
@@ -286,8 +284,8 @@ async fn a_deleted_message_goes_to_the_trash_and_then_for_good(backend: Backend)
     wired.world.gateway.stop().await;
 }
 
-async fn parallel_changes_end_as_the_server_has_them(backend: Backend) {
-    let mut wired = Wired::start(backend, 2, 20).await;
+async fn parallel_changes_end_as_the_server_has_them<S: MailServer>(backend: Backend) {
+    let wired = Wired::<S>::launch(backend, 2, 20, &[]).await;
     let (inbox, archive) = (wired.folder("INBOX").await, wired.folder("Archive").await);
     let one = wired.letter(0).await;
     let changes = (0..20).map(|number| {
@@ -307,11 +305,7 @@ async fn parallel_changes_end_as_the_server_has_them(backend: Backend) {
     assert_eq!(folders.len(), 1);
     let in_archive = folders[0] == json!(archive);
     let flags = |of: BTreeMap<u32, Vec<String>>| of.into_values().find(|flags| !flags.is_empty()).unwrap();
-    let on_server = flags(
-        wired
-            .on_server(if in_archive { "Archive" } else { "INBOX" })
-            .await,
-    );
+    let on_server = flags(wired.on_server(if in_archive { "Archive" } else { "INBOX" }));
     assert_eq!(shown["flags"], json!(on_server));
     let counts = if in_archive { (1, 1) } else { (2, 0) };
     wired
@@ -325,9 +319,9 @@ async fn parallel_changes_end_as_the_server_has_them(backend: Backend) {
     wired.world.gateway.stop().await;
 }
 
-async fn a_server_without_uidplus_or_move_is_served_as_far_as_it_can_be(backend: Backend) {
+async fn a_server_without_uidplus_or_move_is_served_as_far_as_it_can_be<S: MailServer>(backend: Backend) {
     // Without UIDPLUS the new UID is found by looking, and nothing can be erased without erasing more.
-    let mut wired = Wired::start_hiding(backend, 2, 20, &["UIDPLUS", "COPYUID"]).await;
+    let mut wired = Wired::<S>::launch(backend, 2, 20, &["UIDPLUS", "COPYUID"]).await;
     let archive = wired.folder("Archive").await;
     let one = wired.letter(0).await;
     let moved = wired.change(&one, json!({"folder_id": archive})).await;
@@ -340,7 +334,7 @@ async fn a_server_without_uidplus_or_move_is_served_as_far_as_it_can_be(backend:
         "{refused}"
     );
     wired.counts(&[("INBOX", 1), ("Archive", 1)], 2).await;
-    assert_eq!(wired.on_server("Archive").await[&1], Vec::<String>::new());
+    assert_eq!(wired.on_server("Archive")[&1], Vec::<String>::new());
 
     // Without MOVE it is copied and erased; what others marked stays.
     wired.meddler.hide(&[" MOVE"]);
@@ -354,7 +348,7 @@ async fn a_server_without_uidplus_or_move_is_served_as_far_as_it_can_be(backend:
     let moved = wired.change(&one, json!({"folder_id": inbox})).await;
     assert_eq!(moved["folders"], json!([inbox]));
     wired.counts(&[("INBOX", 2), ("Archive", 1)], 3).await;
-    let marked = wired.on_server("Archive").await;
+    let marked = wired.on_server("Archive");
     assert_eq!(marked.values().collect::<Vec<_>>(), [&["\\Deleted"]]);
     wired.world.gateway.stop().await;
 }

@@ -65,18 +65,20 @@ impl World {
     }
 
     pub(crate) async fn start_tweaked(backend: Backend, tweak: impl FnOnce(&mut Config)) -> Self {
-        let server = Dovecot::start();
-        server.user(USER);
-        Self::on_tweaked(server, backend, tweak).await
+        Self::launch_tweaked(backend, tweak).await
     }
 }
 
 impl<S: MailServer> World<S> {
     /// On a server of this kind.
     pub(crate) async fn launch(backend: Backend) -> Self {
+        Self::launch_tweaked(backend, |_| {}).await
+    }
+
+    pub(crate) async fn launch_tweaked(backend: Backend, tweak: impl FnOnce(&mut Config)) -> Self {
         let server = S::launch();
         server.add_user(USER);
-        Self::on(server, backend).await
+        Self::on_tweaked(server, backend, tweak).await
     }
 
     /// On this server, which has the user.

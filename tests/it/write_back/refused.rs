@@ -37,7 +37,7 @@ fn is_problem(answer: &Value, status: u16, code: &str) {
 }
 
 async fn a_silent_server_is_a_504_and_the_truth_is_shown_later(backend: Backend) {
-    let mut wired = Wired::start(backend, 3, 1).await;
+    let wired = Wired::start(backend, 3, 1).await;
     let archive = wired.folder("Archive").await;
     let one = wired.letter(0).await;
     // It never answers, and never did it.
@@ -207,7 +207,7 @@ async fn closed(wired: &Wired) {
 }
 
 async fn a_disabled_mailbox_is_not_written_to(backend: Backend) {
-    let mut wired = Wired::start(backend, 2, 60).await;
+    let wired = Wired::start(backend, 2, 60).await;
     let archive = wired.folder("Archive").await;
     let one = wired.letter(0).await;
     wired.change(&one, json!({"unread": false})).await;
