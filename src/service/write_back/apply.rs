@@ -61,6 +61,19 @@ pub(super) async fn apply(app: &App, target: Target, done: Done, waits: bool) ->
                 tx.update_flags(tenant, copy.folder.id, i64::from(copy.uid_validity), &[update])
                     .await?;
             }
+            for copy in gone {
+                let generation = i64::from(copy.uid_validity);
+                let removed = tx
+                    .delete_placements(tenant, copy.folder.id, generation, &[i64::from(copy.uid)])
+                    .await?;
+                let fewer = -i64::try_from(removed.len()).unwrap_or_default();
+                count(tx, tenant, copy.folder.id, generation, fewer).await?;
+            }
+            let mut lost = waits;
+            for copy in placed {
+                lost |= !place(tx, target, copy).await?;
+            }
+            // After the copies: labels are those of one that is stored.
             for (copy, folders) in labels {
                 let update = FlagUpdate {
                     uid: i64::from(copy.uid),
@@ -74,18 +87,6 @@ pub(super) async fn apply(app: &App, target: Target, done: Done, waits: bool) ->
                 {
                     apply_labels(tx, (tenant, target.mailbox), &folder, &[update]).await?;
                 }
-            }
-            for copy in gone {
-                let generation = i64::from(copy.uid_validity);
-                let removed = tx
-                    .delete_placements(tenant, copy.folder.id, generation, &[i64::from(copy.uid)])
-                    .await?;
-                let fewer = -i64::try_from(removed.len()).unwrap_or_default();
-                count(tx, tenant, copy.folder.id, generation, fewer).await?;
-            }
-            let mut lost = waits;
-            for copy in placed {
-                lost |= !place(tx, target, copy).await?;
             }
             if !lost {
                 tx.end_move(tenant, target.message).await?;

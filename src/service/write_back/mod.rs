@@ -5,6 +5,7 @@
 //! live here.
 
 mod apply;
+mod home;
 mod lines;
 mod server;
 mod steps;
@@ -19,8 +20,9 @@ use uuid::Uuid;
 pub use self::lines::Writers;
 use self::{
     apply::{Target, announce, apply},
+    home::{Labelled, Traits},
     lines::{Held, KEEP, Kept, Line},
-    server::{Done, Fault, Traits, Writer},
+    server::{Done, Fault, Writer},
     steps::{Change, Copy, Step},
 };
 use super::{
@@ -36,7 +38,6 @@ use crate::{
         caller::{Caller, Visibility},
         error::{Conflict, Upstream},
         folder::{Folder, FolderRole},
-        label::Labels,
         mailbox::{Mailbox, Service},
         message::{Message, MessagePatch},
         scope::Scope,
@@ -175,7 +176,7 @@ impl Job {
     }
 
     /// What is to be done with each copy, as the store knows them now.
-    async fn steps(&self, mailbox: &Mailbox) -> Result<(Vec<Step>, Option<Labels>)> {
+    async fn steps(&self, mailbox: &Mailbox) -> Result<(Vec<Step>, Option<Labelled>)> {
         let Target {
             tenant,
             mailbox: id,
@@ -218,7 +219,7 @@ impl Job {
             .find(|folder| folder.role == Some(FolderRole::Trash));
         let labelled = offered.then_some(labelled.as_slice());
         let steps = steps::plan(&self.change, copies, trash, labelled);
-        Ok((steps, offered.then(|| Labels::of(&folders)).flatten()))
+        Ok((steps, offered.then(|| Labelled::of(&folders)).flatten()))
     }
 
     async fn work(

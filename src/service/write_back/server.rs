@@ -1,24 +1,19 @@
 //! Doing it on the mail server: each step is confirmed by what the server says afterwards.
 
-use std::collections::HashSet;
-
 use uuid::Uuid;
 
-use super::steps::{Copy, End, Step};
+use super::{
+    home::{Labelled, Traits},
+    steps::{Copy, End, Step},
+};
 use crate::{
-    mail::{
-        imap::{self, Copied, FetchItems, Labelling, Session, StoreFlags, UidSet},
-        mime,
-    },
+    mail::imap::{self, Copied, Labelling, Session, StoreFlags, UidSet},
     model::{
         folder::Folder,
-        label::{Labels, label_of},
+        label::label_of,
         message::{FlagChange, flag},
     },
 };
-
-/// How many of the newest messages of a folder are looked at for one that was just moved there.
-const RECENT: u64 = 50;
 
 /// What the server is known to have done so far.
 #[derive(Debug, Default)]
@@ -73,20 +68,12 @@ pub(super) enum Fault {
     Refused(String),
 }
 
-/// What tells a message from the others of a folder when the server does not say its UID.
-pub(super) struct Traits<'m> {
-    /// `Message-ID`
-    pub(super) message_id: Option<&'m str>,
-    /// RFC822.SIZE
-    pub(super) size: i64,
-}
-
 /// A session, and the folder that is open in it.
 pub(super) struct Writer<'s> {
-    session: &'s mut Session,
-    open: Option<Uuid>,
-    traits: Traits<'s>,
-    labels: Option<&'s Labels>,
+    pub(super) session: &'s mut Session,
+    pub(super) open: Option<Uuid>,
+    pub(super) traits: Traits<'s>,
+    labels: Option<&'s Labelled>,
 }
 
 /// A copy as the server has it.
@@ -101,7 +88,7 @@ impl<'s> Writer<'s> {
     pub(super) const fn new(
         session: &'s mut Session,
         traits: Traits<'s>,
-        labels: Option<&'s Labels>,
+        labels: Option<&'s Labelled>,
     ) -> Self {
         Self {
             session,
@@ -193,16 +180,15 @@ impl<'s> Writer<'s> {
 
     /// A copy, as it is now; `None` when the server does not have it.
     async fn seen(&mut self, copy: &Copy) -> Result<Option<Seen>, Fault> {
-        let labels = self.labels.filter(|labels| labels.all() == copy.folder.id);
+        let labels = self.labels.filter(|labels| labels.all.id == copy.folder.id);
         let uid = one(copy.uid);
         let rows = self.session.fetch_flags(&uid, None, labels.is_some()).await?;
         let row = rows.iter().find(|row| row.uid == copy.uid && row.flags.is_some());
         Ok(row.map(|row| Seen {
             flags: row.lasting_flags(),
-            // A label without a folder is one that the sync finds.
             labels: labels
                 .zip(row.gm_labels.as_ref())
-                .map(|(labels, words)| labels.folders(words, &mut HashSet::new())),
+                .map(|(labels, words)| labels.folders(words)),
         }))
     }
 
@@ -290,60 +276,52 @@ impl<'s> Writer<'s> {
         flags: Vec<String>,
         done: &mut Done,
     ) -> Result<Option<(u32, u32)>, Fault> {
-        let told = self.offers("UIDPLUS");
+        let labels = self.labels.filter(|labels| labels.holds(&copy.folder, target));
+        let home = labels.map_or(target, |labels| &labels.all);
+        let id = match labels {
+            Some(_) => self.gm_msgid(copy.uid).await?,
+            None => None,
+        };
+        // What COPYUID says of the folder of a label is the place of no copy.
+        let told = labels.is_none() && self.offers("UIDPLUS");
         let next = if told {
             None
         } else {
-            self.session.status(&target.raw_name).await?.uid_next
+            self.session.status(&home.raw_name).await?.uid_next
         };
         done.sent = true;
-        let moved = if self.offers("MOVE") {
+        let moves = self.offers("MOVE");
+        let copied = if moves {
             self.session.uid_move(&one(copy.uid), &target.raw_name).await?
         } else {
-            let copied = self.session.uid_copy(&one(copy.uid), &target.raw_name).await?;
-            note(copied.as_ref(), copy.uid, target.id, &flags, done);
-            self.erase(copy.uid).await?;
-            copied
+            self.session.uid_copy(&one(copy.uid), &target.raw_name).await?
         };
-        let place = note(moved.as_ref(), copy.uid, target.id, &flags, done);
+        let copied = copied.filter(|_| labels.is_none());
+        let place = note(copied.as_ref(), copy.uid, target.id, &flags, done);
+        if !moves {
+            self.erase(copy.uid).await?;
+        }
         if self.session.search_uids(copy.uid, copy.uid).await?.is_empty() {
             done.gone.push(copy.clone());
         } else if place.is_none() {
             return Err(Fault::Refused("The server said OK and moved nothing.".to_owned()));
         }
-        let place = match (place, next) {
-            (None, Some(next)) => self.look(target, next).await?,
-            (place, _) => place,
+        let (None, Some(next)) = (place, next) else {
+            return Ok(place);
         };
-        if let Some((uid_validity, uid)) = place {
-            place_once(done, target.id, uid_validity, uid, flags);
-        }
-        Ok(place)
-    }
-
-    /// Finds a message that was moved into a folder by what is known of it, if that fits one of the new ones only.
-    async fn look(&mut self, target: &Folder, next: u32) -> Result<Option<(u32, u32)>, Fault> {
-        self.open = None;
-        let selected = self.session.select(&target.raw_name, None).await?;
-        let new = self.session.search_uids(next, u32::MAX).await?;
-        let (recent, _) = new.split_last(RECENT);
-        let items = FetchItems {
-            header_fields: true,
-            ..FetchItems::default()
+        let Some((uid_validity, row)) = self.look(home, next, id).await? else {
+            return Ok(None);
         };
-        let mut fitting = None;
-        for row in self.session.fetch_metadata(&recent, items).await? {
-            let header = row.header.as_deref().map(mime::parse_header);
-            let id = header.and_then(|header| header.message_id);
-            let size = row.size.and_then(|size| i64::try_from(size).ok());
-            if id.as_deref() == self.traits.message_id && size == Some(self.traits.size) {
-                if fitting.is_some() {
-                    return Ok(None);
-                }
-                fitting = Some((selected.uid_validity, row.uid));
-            }
+        place_once(done, home.id, uid_validity, row.uid, flags);
+        if let Some((labels, words)) = labels.zip(row.gm_labels) {
+            let copy = Copy {
+                folder: home.clone(),
+                uid_validity,
+                uid: row.uid,
+            };
+            done.labels.push((copy, labels.folders(&words)));
         }
-        Ok(fitting)
+        Ok(Some((uid_validity, row.uid)))
     }
 
     /// Erases a copy.
@@ -377,7 +355,7 @@ impl<'s> Writer<'s> {
     }
 }
 
-fn one(uid: u32) -> UidSet {
+pub(super) fn one(uid: u32) -> UidSet {
     UidSet::range(uid, uid)
 }
 

@@ -13,6 +13,7 @@ mod on {
     both!(
         gmail_messages_go_to_folders_by_labels_and_are_archived_out_of_inbox,
         gmail_messages_go_to_the_trash_and_back,
+        gmail_messages_out_of_the_trash_show_where_they_lie_at_once,
     );
 }
 
@@ -22,6 +23,7 @@ const GMAIL: Offer = Offer {
 };
 const ALL: &str = "[Gmail]/All Mail";
 const TRASH: &str = "[Gmail]/Trash";
+const SPAM: &str = "[Gmail]/Spam";
 const STARRED: &str = "[Gmail]/Starred";
 const BELA: &str = "Béla <bela@example.net>";
 /// A name beyond ASCII, and one that is no atom.
@@ -140,5 +142,49 @@ async fn gmail_messages_go_to_the_trash_and_back(backend: Backend) {
     site.counts_agree().await;
     site.reconnect().await;
     assert_eq!(site.messages().await.len(), 2);
+    site.end().await;
+}
+
+async fn gmail_messages_out_of_the_trash_show_where_they_lie_at_once(backend: Backend) {
+    let site = populated(backend).await;
+    let before = site.ids().await;
+    for away in [TRASH, SPAM] {
+        for (to, lies) in [
+            (SIZE, [ALL, SIZE, QUOTED, STARRED].as_slice()),
+            // It is not in INBOX, which it left for the trash.
+            (ALL, &[ALL, SIZE, QUOTED, STARRED]),
+            ("INBOX", &["INBOX", ALL, SIZE, QUOTED, STARRED]),
+        ] {
+            assert_eq!(shift(&site, "Letter 0", away).await, [away]);
+            assert_eq!(
+                shift(&site, "Letter 0", to).await,
+                sorted(lies),
+                "from {away} to {to}"
+            );
+            assert_eq!(site.places("Letter 0").await, sorted(lies).into_iter().collect());
+            let folders = site.folders().await;
+            for (name, count) in [(away, 0), (ALL, 3), (SIZE, 1)] {
+                assert_eq!(
+                    folders[name]["message_count"], count,
+                    "{name}, from {away} to {to}"
+                );
+            }
+            let path = format!("/v1/messages?folder_id={}", folders[to]["id"].as_str().unwrap());
+            let listed = site.get(&path).await;
+            let subjects = listed["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|message| &message["subject"]);
+            assert!(subjects.clone().any(|subject| subject == "Letter 0"), "{to}");
+            site.counts_agree().await;
+        }
+    }
+    site.reconnect().await;
+    site.counts_agree().await;
+    site.placed("Letter 0", &["INBOX", ALL, SIZE, QUOTED, STARRED])
+        .await;
+    assert_eq!(site.ids().await, before);
+    assert_eq!(site.sandbox.bodies_sent(), 3);
     site.end().await;
 }
