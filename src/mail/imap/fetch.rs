@@ -228,6 +228,7 @@ impl Session {
 /// bytes that does not end where it should: the bytes are more or fewer than were announced.
 fn is_answer(raw: &RawRow, wanted: &UidSet) -> Result<bool, Error> {
     let RawRow {
+        sequence: _,
         row,
         body,
         header,

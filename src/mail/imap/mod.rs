@@ -20,6 +20,7 @@ mod frame;
 mod idle;
 mod list;
 mod login;
+mod numbering;
 mod response;
 mod row;
 mod search;
@@ -48,6 +49,7 @@ pub use self::{
     frame::FrameError,
     idle::{Idle, IdleEvent, IdleRefused},
     list::ListEntry,
+    numbering::Numbering,
     response::FolderStatus,
     row::FetchRow,
     select::{Qresync, Selected},

@@ -206,7 +206,7 @@ impl Response {
         match cursor.word()?.as_slice() {
             b"EXISTS" => Some(Self::Exists(number)),
             b"EXPUNGE" => Some(Self::Expunge),
-            b"FETCH" => row::parse(&mut cursor).map(|row| Self::Fetch(Box::new(row))),
+            b"FETCH" => row::parse(number, &mut cursor).map(|row| Self::Fetch(Box::new(row))),
             _ => None,
         }
     }

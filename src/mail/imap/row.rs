@@ -114,6 +114,8 @@ pub(super) enum Part {
 /// A row as it was sent: its UID may be missing, and its parts are not yet put in their places.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct RawRow {
+    /// The sequence number, which holds until the next EXPUNGE or VANISHED.
+    pub(super) sequence: u32,
     /// The row; its `uid` is 0 when the server did not send one.
     pub(super) row: FetchRow,
     /// `BODY[]`
@@ -124,12 +126,15 @@ pub(super) struct RawRow {
     pub(super) whole: bool,
 }
 
-/// Reads what follows `* n FETCH`.
-pub(super) fn parse(cursor: &mut Cursor<'_>) -> Option<RawRow> {
+/// Reads what follows `* n FETCH`; `sequence` is the n.
+pub(super) fn parse(sequence: u32, cursor: &mut Cursor<'_>) -> Option<RawRow> {
     if !cursor.open() {
         return None;
     }
-    let mut raw = RawRow::default();
+    let mut raw = RawRow {
+        sequence,
+        ..RawRow::default()
+    };
     while let Some(name) = cursor.word() {
         let value = cursor.value()?;
         item(&mut raw, &name, &value);

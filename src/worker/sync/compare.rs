@@ -5,15 +5,21 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{folder::range, live::Connection, stop::Stop};
+use super::{
+    folder::range,
+    live::Connection,
+    stop::{Doubt, Stop},
+};
 use crate::{
-    mail::imap::{self, UidSet},
+    mail::imap::{self, Numbering, UidSet},
     model::{Error, folder::Folder},
     service::sync,
 };
 
 /// How many UIDs a window has in which those of the server are asked for.
 pub(super) const WINDOW: i64 = 5_000;
+/// The numbering of a folder with more messages than this is not asked for.
+const NUMBERED: u32 = 20_000;
 /// A message that lies aside is tried again after this time.
 const RETRY: TimeDelta = TimeDelta::days(1);
 /// A pass tries at most this many of them in one folder.
@@ -54,6 +60,11 @@ impl AsideMap {
     /// The folder's UIDs begin anew: none of them lies aside.
     pub(super) fn forget(&mut self, folder: &Folder) {
         self.0.remove(&folder.id);
+    }
+
+    fn uids(&self, folder: &Folder) -> UidSet {
+        let aside = self.of(folder).into_iter().flatten();
+        aside.filter_map(|(uid, _)| u32::try_from(*uid).ok()).collect()
     }
 
     fn remove(&mut self, folder: &Folder, uids: &[i64]) {
@@ -105,7 +116,18 @@ impl Connection<'_> {
         &mut self,
         folder: &Folder,
         exists: i64,
+        uids: (i64, i64),
+    ) -> Result<Compared, Stop> {
+        self.compare_with(folder, exists, uids, None).await
+    }
+
+    /// The same; the server's UIDs are these, or are searched for.
+    async fn compare_with(
+        &mut self,
+        folder: &Folder,
+        exists: i64,
         (low, high): (i64, i64),
+        present: Option<&UidSet>,
     ) -> Result<Compared, Stop> {
         let mut compared = Compared::default();
         let small = exists.max(folder.message_count) <= WINDOW;
@@ -113,7 +135,10 @@ impl Connection<'_> {
         let mut from = low;
         while from <= high {
             let to = from.saturating_add(window - 1).min(high);
-            let existing = self.existing(from, to).await?;
+            let existing = match present {
+                Some(present) => present.intersection(&range(from, to)),
+                None => self.existing(from, to).await?,
+            };
             if !small && window > WINDOW && !existing.is_empty() {
                 // It has grown into a part that is not empty, which is not held at once.
                 window = WINDOW;
@@ -138,6 +163,64 @@ impl Connection<'_> {
         Ok(compared)
     }
 
+    /// What can be believed of a comparison in which SEARCH names fewer messages than EXISTS counts: what rows say too, and
+    /// what the folder's numbering leaves no room for. Messages that SEARCH does not name are found. `None`: nothing can.
+    pub(super) async fn verify(
+        &mut self,
+        folder: &Folder,
+        exists: u32,
+        uids: (i64, i64),
+        compared: Compared,
+    ) -> Result<Option<Compared>, Stop> {
+        let doubt = Doubt {
+            exists,
+            named: compared.existing,
+            missed: compared.gone.len(),
+        };
+        if self.memory.doubted.get(&folder.id) == Some(&doubt) {
+            return Ok(None);
+        }
+        tracing::warn!(mailbox = %self.fence.mailbox, folder = %folder.id,
+            "a server names fewer messages than it counts");
+        let numbering = if exists <= NUMBERED {
+            self.session()?.numbering(exists).await?
+        } else {
+            None
+        };
+        let Some(Numbering { present, vacant }) = numbering else {
+            return Ok(None);
+        };
+        let told = self
+            .compare_with(folder, i64::from(exists), uids, Some(&present))
+            .await?;
+        let is_gone = |uid: &i64| {
+            told.gone.binary_search(uid).is_ok() && u32::try_from(*uid).is_ok_and(|uid| vacant.contains(uid))
+        };
+        let Compared {
+            existing,
+            mut gone,
+            mut absent,
+        } = compared;
+        gone.retain(is_gone);
+        for uid in told.absent.iter() {
+            absent.insert(uid);
+        }
+        let aside = self.aside.uids(folder);
+        if gone.is_empty() && absent.difference(&aside).is_empty() {
+            // Nothing has come of it, and nothing would come of it the next time.
+            self.memory.doubted.insert(folder.id, doubt);
+        }
+        // What lies aside stays there until it is known to be gone.
+        for uid in aside.difference(&vacant).iter() {
+            absent.insert(uid);
+        }
+        Ok(Some(Compared {
+            existing,
+            gone,
+            absent,
+        }))
+    }
+
     /// Fetches what the server has and what is not stored, though the cursor has passed it: a server said once that it was
     /// not there, or it lies aside and is tried again now.
     pub(super) async fn heal(
@@ -147,8 +230,7 @@ impl Connection<'_> {
         low: i64,
         high: i64,
     ) -> Result<Folder, Stop> {
-        let aside = self.aside.of(&folder).cloned().unwrap_or_default();
-        let lies_aside: UidSet = aside.keys().filter_map(|uid| u32::try_from(*uid).ok()).collect();
+        let lies_aside = self.aside.uids(&folder);
         let settled = lies_aside
             .intersection(&range(low, high))
             .difference(absent)

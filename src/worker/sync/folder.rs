@@ -378,13 +378,15 @@ impl Connection<'_> {
             count = sync::count(&self.shared.app, self.fence, &folder).await?;
         }
         if doubtful(count) || self.has_due(&folder) {
-            let compared = self.compare(&folder, exists, (low, known_to)).await?;
+            let mut compared = self.compare(&folder, exists, (low, known_to)).await?;
             let expunged = self.session()?.pending().expunged;
             if whole && !expunged && compared.existing + newer < u64::from(selected.exists) {
                 // One of its two answers is wrong, so neither proves that anything is gone.
-                tracing::warn!(mailbox = %self.fence.mailbox, folder = %folder.id,
-                    "a server names fewer messages than it counts");
-                return Ok((folder, Vec::new()));
+                let uids = (low, known_to);
+                match self.verify(&folder, selected.exists, uids, compared).await? {
+                    Some(verified) => compared = verified,
+                    None => return Ok((folder, Vec::new())),
+                }
             }
             folder = Box::pin(self.heal(folder, &compared.absent, low, known_to)).await?;
             count = folder.message_count;

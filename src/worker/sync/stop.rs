@@ -51,6 +51,17 @@ impl From<Unready> for Stop {
     }
 }
 
+/// What a folder's SEARCH and EXISTS contradict each other in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// How many messages EXISTS counts.
+    pub(super) exists: u32,
+    /// How many of them SEARCH names.
+    pub(super) named: u64,
+    /// How many that are stored it does not name.
+    pub(super) missed: usize,
+}
+
 /// What is remembered from one connection of a mailbox to the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -68,6 +79,8 @@ pub(super) struct Memory {
     pub(super) relabel: bool,
     /// Labels of the user's own that no folder stands for.
     pub(super) strange: HashSet<String>,
+    /// Folders whose SEARCH names fewer messages than EXISTS counts: what was seen when their numbering was asked for.
+    pub(super) doubted: HashMap<Uuid, Doubt>,
     /// Folders whose mod-sequence moved without anything that explains it: only rows do then.
     pub(super) unexplained: HashSet<Uuid>,
 }

@@ -8,7 +8,7 @@ use postroom::{
     config::Config,
     mail::{
         egress::Guard,
-        imap::{Client, Credentials, Dialer, Endpoint, Session, utf7},
+        imap::{Client, Credentials, Dialer, Endpoint, Session, StoreFlags, UidSet, utf7},
         tls,
     },
     model::mailbox::{Mailbox, Security},
@@ -122,6 +122,17 @@ impl<S: MailServer> World<S> {
 
     pub(crate) async fn open(&mut self, folder: &str) {
         self.session.select(&utf7::encode(folder), None).await.unwrap();
+    }
+
+    /// Erases the messages with these UIDs, both included.
+    pub(crate) async fn expunge(&mut self, folder: &str, low: u32, high: u32) {
+        self.open(folder).await;
+        let uids = UidSet::range(low, high);
+        self.session
+            .uid_store(&uids, StoreFlags::Add, &["\\Deleted"])
+            .await
+            .unwrap();
+        self.session.uid_expunge(&uids).await.unwrap();
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

@@ -1,7 +1,8 @@
 //! Answers that are well formed and not true: what one says against another is not believed, and what was passed over
 //! for it is fetched when the truth comes out.
 
-use postroom::{mail::imap::StoreFlags, mail::imap::UidSet, model::mailbox::Mailbox};
+use postroom::{mail::imap::UidSet, model::mailbox::Mailbox};
+use serde_json::Value;
 
 use crate::{
     dovecot_sync::account::{World, letter},
@@ -15,6 +16,7 @@ mod on {
     both!(
         dovecot_whose_inbox_is_refused_is_said_to_fail_while_the_others_are_synced,
         dovecot_that_finds_nothing_is_not_believed,
+        dovecot_that_never_finds_one_message_is_believed_about_what_its_numbering_proves,
         dovecot_that_leaves_a_folder_out_of_its_list_loses_none,
         dovecot_that_refused_a_message_is_asked_for_it_again,
     );
@@ -33,6 +35,36 @@ async fn filled(backend: Backend, inbox: usize, archive: usize) -> World {
             .await;
     }
     world
+}
+
+/// Without QRESYNC, so that it is by searching that expunges are found.
+fn plain(line: &str) -> Option<Meddling> {
+    line.contains(" ENABLE ").then_some(Meddling::Refuse)
+}
+
+/// The same, and what is searched for is answered with this.
+fn searched(line: &str, answer: &'static str) -> Option<Meddling> {
+    let lie = || line.contains(" UID SEARCH ").then_some(Meddling::Answer(answer));
+    plain(line).or_else(lie)
+}
+
+/// The folder's numbering is answered with this.
+fn numbered(line: &str, answer: &'static str) -> Option<Meddling> {
+    line.ends_with(" UID FETCH 1:* (UID)")
+        .then_some(Meddling::Answer(answer))
+}
+
+/// The subjects of those of these messages that are not there any more, sorted.
+async fn lost(world: &World, known: &[Value]) -> Vec<String> {
+    let now = world.messages().await;
+    let lost = known
+        .iter()
+        .filter(|one| !now.iter().any(|other| other["id"] == one["id"]));
+    let mut subjects: Vec<String> = lost
+        .map(|one| one["subject"].as_str().unwrap().to_owned())
+        .collect();
+    subjects.sort_unstable();
+    subjects
 }
 
 fn counts(count: i64) -> impl Fn(&Mailbox) -> Option<i64> {
@@ -58,27 +90,14 @@ async fn dovecot_whose_inbox_is_refused_is_said_to_fail_while_the_others_are_syn
 async fn dovecot_that_finds_nothing_is_not_believed(backend: Backend) {
     let mut world = filled(backend, 10, 0).await;
     let (meddler, port) = Meddler::before(world.server.imap_port()).await;
-    // Without QRESYNC, so that it is by searching that expunges are found.
-    let plain = |line: &str| line.contains(" ENABLE ").then_some(Meddling::Refuse);
     meddler.set(plain);
     let mailbox = world.gateway.connect(&world.tenant, login(port)).await;
     world.wait(mailbox.id, "in step", counts(10)).await;
     let known = world.messages().await;
 
-    let searched = |line: &str| {
-        line.contains(" UID SEARCH ")
-            .then_some(Meddling::Answer("* SEARCH"))
-    };
-    let lying = move |line: &str| plain(line).or_else(|| searched(line));
+    let lying = |line: &str| searched(line, "* SEARCH").or_else(|| numbered(line, "* OK No rows."));
     meddler.set(lying);
-    world.open("INBOX").await;
-    let second = UidSet::range(2, 2);
-    world
-        .session
-        .uid_store(&second, StoreFlags::Add, &["\\Deleted"])
-        .await
-        .unwrap();
-    world.session.uid_expunge(&second).await.unwrap();
+    world.expunge("INBOX", 2, 2).await;
     world.reconnect(mailbox.id).await;
     meddler.hit().await;
     assert_eq!(
@@ -97,16 +116,56 @@ async fn dovecot_that_finds_nothing_is_not_believed(backend: Backend) {
     meddler.set(plain);
     world.reconnect(mailbox.id).await;
     world.wait(mailbox.id, "in step again", counts(10)).await;
-    let now = world.messages().await;
-    let lost = known
-        .iter()
-        .filter(|one| !now.iter().any(|other| other["id"] == one["id"]));
-    let lost: Vec<_> = lost.map(|one| one["subject"].clone()).collect();
-    assert_eq!(lost, ["Letter 1"], "what was expunged, and nothing else");
+    assert_eq!(
+        lost(&world, &known).await,
+        ["Letter 1"],
+        "what was expunged, and nothing else"
+    );
     assert!(
-        now.iter().any(|message| message["subject"] == "Letter 10"),
+        world.by_subject("Letter 10").await.is_some(),
         "it was passed over"
     );
+    world.gateway.stop().await;
+}
+
+async fn dovecot_that_never_finds_one_message_is_believed_about_what_its_numbering_proves(backend: Backend) {
+    let mut world = filled(backend, 30, 0).await;
+    let (meddler, port) = Meddler::before(world.server.imap_port()).await;
+    // The third message is never found: it is fetched all the same, because it is counted and there are rows of it.
+    meddler.set(|line| searched(line, "* ESEARCH UID ALL 1:2,4:30"));
+    let mailbox = world.gateway.connect(&world.tenant, login(port)).await;
+    world.wait(mailbox.id, "connected", connected).await;
+    world.reconnect(mailbox.id).await;
+    world.wait(mailbox.id, "whole", counts(30)).await;
+    let known = world.messages().await;
+    // It is not taken for gone when another one is.
+    meddler.set(|line| searched(line, "* ESEARCH UID ALL 1,4:30"));
+    world.expunge("INBOX", 2, 2).await;
+    world.reconnect(mailbox.id).await;
+    world.wait(mailbox.id, "one poorer", counts(29)).await;
+    assert_eq!(lost(&world, &known).await, ["Letter 1"]);
+
+    // Neither is there a row of it now, nor of those behind the seventh. They are counted, and there are numbers for them; but
+    // none for the sixth.
+    meddler.set(|line| {
+        let rows = "* 1 FETCH (UID 1)\r\n* 3 FETCH (UID 4)\r\n* 4 FETCH (UID 5)\r\n* 5 FETCH (UID 7)";
+        searched(line, "* ESEARCH UID ALL 1,4:5,7").or_else(|| numbered(line, rows))
+    });
+    world.expunge("INBOX", 6, 6).await;
+    world.reconnect(mailbox.id).await;
+    world.wait(mailbox.id, "two poorer", counts(28)).await;
+    assert_eq!(lost(&world, &known).await, ["Letter 1", "Letter 5"]);
+    // As long as that is so, it stays.
+    world.reconnect(mailbox.id).await;
+    assert_eq!(lost(&world, &known).await, ["Letter 1", "Letter 5"]);
+
+    // Most of them are gone: that is looked at on a second connection before it is believed, and by rows there too.
+    meddler.set(|line| searched(line, "* ESEARCH UID ALL 1,4:5,7:8"));
+    let dials = meddler.dials();
+    world.expunge("INBOX", 9, 30).await;
+    world.wait(mailbox.id, "almost empty", counts(6)).await;
+    assert_eq!(meddler.dials(), dials + 1);
+    assert!(world.by_subject("Letter 2").await.is_some());
     world.gateway.stop().await;
 }
 
@@ -155,14 +214,7 @@ async fn dovecot_that_refused_a_message_is_asked_for_it_again(backend: Backend) 
     });
     assert!(whole.await.is_some(), "it is stored as it is");
     // Nothing lies aside any more: an expunge is believed at once, and the counts agree.
-    world.open("INBOX").await;
-    let third = UidSet::range(3, 3);
-    world
-        .session
-        .uid_store(&third, StoreFlags::Add, &["\\Deleted"])
-        .await
-        .unwrap();
-    world.session.uid_expunge(&third).await.unwrap();
+    world.expunge("INBOX", 3, 3).await;
     world.wait(mailbox.id, "one poorer", counts(5)).await;
     world.gateway.stop().await;
 }

@@ -122,6 +122,7 @@ fn rows_with_objects_and_odd_parts() {
     assert_eq!(inline.row.uid, 3);
     let odd = row("* 1 FETCH (UID x FLAGS NIL INTERNALDATE \"yesterday\" RFC822.SIZE -1)\r\n");
     let empty = RawRow {
+        sequence: 1,
         whole: true,
         ..RawRow::default()
     };
