@@ -55,15 +55,25 @@ pub async fn ready(
     login: ServerLogin,
     refused: bool,
 ) -> Result<ServerLogin, Unready> {
-    let Secret::OAuth2(known) = &login.secret else {
+    let Some(known) = due(app, &login, refused) else {
         return Ok(login);
     };
-    if !refused && !known.is_due(app.clock.now()) {
-        return Ok(login);
-    }
     let (app, known) = (app.clone(), known.clone());
     let refreshed = detach(async move { refresh(&app, (tenant, mailbox), &known, refused).await });
     refreshed.await.map_err(Error::internal)?
+}
+
+/// True when [`ready`] has something to do.
+pub fn is_due(app: &App, login: &ServerLogin, refused: bool) -> bool {
+    due(app, login, refused).is_some()
+}
+
+/// The tokens that are to be refreshed before they are used.
+fn due<'l>(app: &App, login: &'l ServerLogin, refused: bool) -> Option<&'l OAuth2> {
+    match &login.secret {
+        Secret::OAuth2(known) if refused || known.is_due(app.clock.now()) => Some(known),
+        Secret::OAuth2(_) | Secret::Password(_) => None,
+    }
 }
 
 /// A mailbox of a tenant.

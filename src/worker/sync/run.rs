@@ -160,6 +160,9 @@ async fn ready(
     login: ServerLogin,
     refused: bool,
 ) -> Result<ServerLogin, Stop> {
+    if !oauth::is_due(&shared.app, &login, refused) {
+        return Ok(login);
+    }
     let app = shared.app.clone();
     let ready = async move { oauth::ready(&app, lease.tenant, lease.mailbox, login, refused).await };
     let ready = shared.tasks.spawn(ready);
