@@ -9,15 +9,12 @@ use crate::support::{
     floor::{Bare, Floor},
     gateway::{Backend, Gateway, Tenant},
     load::Ask,
-    rounds::by_turns,
     rows::{self, Owner, at},
-    table::{Table, Wanted},
+    table::Table,
 };
 
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
-const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(400);
-const WANTED: Wanted = Wanted::AtLeast(0.8);
 
 /// The columns of the table that an answer is made of.
 macro_rules! mailbox {
@@ -108,16 +105,9 @@ pub(crate) async fn run(table: &mut Table) {
             let bare = Bare { sql, ids };
             let floor = Floor::reading(&gateway.app, bare, rows, ours.answer().await).await;
             let floors = Ask::get(&floor.url, &tenant.key, "/");
-            for connections in CONNECTIONS {
-                let (measured, floor) = by_turns(
-                    ROUNDS,
-                    async || ours.rate(connections, ROUND).await,
-                    async || floors.rate(connections, ROUND).await,
-                )
+            let what = format!("GET {what}");
+            ours.against(&floors, table, (&what, name), &CONNECTIONS, ROUND)
                 .await;
-                let what = format!("GET {what}, {connections} connections, {name}");
-                table.ratio(what, "/s", measured, floor, WANTED);
-            }
         }
         gateway.stop().await;
     }

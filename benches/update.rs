@@ -9,15 +9,13 @@ use crate::support::{
     floor::{Bare, Floor},
     gateway::{Backend, Gateway},
     load::Ask,
-    rounds::by_turns,
     rows,
-    table::{Table, Wanted},
+    table::Table,
 };
 
 const CONNECTIONS: [usize; 2] = [1, 16];
 /// So many names by turns, from another one on each connection: every request has something to write.
 const NAMES: usize = 251;
-const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(500);
 
 /// Another value at each run, as the requests below give one.
@@ -51,16 +49,8 @@ pub(crate) async fn run(table: &mut Table) {
         })
         .await;
         let floors = Ask::get(&floor.url, &tenant.key, "/");
-        for connections in CONNECTIONS {
-            let (measured, floor) = by_turns(
-                ROUNDS,
-                async || ours.rate(connections, ROUND).await,
-                async || floors.rate(connections, ROUND).await,
-            )
+        ours.against(&floors, table, ("PATCH mailbox", name), &CONNECTIONS, ROUND)
             .await;
-            let what = format!("PATCH mailbox, {connections} connections, {name}");
-            table.ratio(what, "/s", measured, floor, Wanted::AtLeast(0.8));
-        }
         gateway.stop().await;
     }
 }

@@ -11,10 +11,18 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::{
+    rounds::by_turns,
+    table::{Table, Wanted},
+};
+
+const ROUNDS: usize = 7;
+/// Of the rate of a floor.
+const WANTED: Wanted = Wanted::AtLeast(0.8);
 /// The longest that one answer may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// One request, as it is sent.
+/// One request, as it is sent; or several by turns.
 #[derive(Clone)]
 pub(crate) struct Ask {
     address: SocketAddr,
@@ -73,6 +81,28 @@ impl Ask {
     pub(crate) async fn rate(&self, connections: usize, time: Duration) -> f64 {
         let answered = self.clone().asks(connections, time).await.len();
         f64::from(u32::try_from(answered).unwrap()) / time.as_secs_f64()
+    }
+
+    /// The rate against that of a floor, measured by turns in rounds of this length: a row of the table for each of these
+    /// numbers of connections. `what` is asked, of a gateway `on` a database.
+    pub(crate) async fn against(
+        &self,
+        floor: &Self,
+        table: &mut Table,
+        (what, on): (&str, &str),
+        connections: &[usize],
+        round: Duration,
+    ) {
+        for &connections in connections {
+            let (measured, floor) = by_turns(
+                ROUNDS,
+                async || self.rate(connections, round).await,
+                async || floor.rate(connections, round).await,
+            )
+            .await;
+            let what = format!("{what}, {connections} connections, {on}");
+            table.ratio(what, "/s", measured, floor, WANTED);
+        }
     }
 
     /// Asks over so many connections for so long; answers how long each request took, in milliseconds.
