@@ -13,7 +13,10 @@ use std::{
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::support::table::{Table, Wanted};
+use crate::support::{
+    api::Api,
+    table::{Table, Wanted},
+};
 pub(crate) use sandbox::serve_if_asked;
 use sandbox::{EMPTY, LARGE, LARGE_BYTES, PASSWORD, Server};
 
@@ -64,9 +67,7 @@ pub(crate) async fn run(table: &mut Table) {
 /// A gateway on SQLite, in a process of its own; killed when it is dropped.
 struct Process {
     child: Child,
-    url: String,
-    key: String,
-    http: reqwest::Client,
+    api: Api,
     mailboxes: usize,
     #[expect(dead_code, reason = "held: dropping it removes the folder")]
     data: tempfile::TempDir,
@@ -94,41 +95,32 @@ impl Process {
             .unwrap();
         let mut gateway = Self {
             child,
-            url: format!("http://127.0.0.1:{port}"),
-            key: admin_key,
-            http: reqwest::Client::new(),
+            api: Api {
+                http: reqwest::Client::new(),
+                url: format!("http://127.0.0.1:{port}"),
+                key: admin_key,
+            },
             mailboxes: 0,
             data,
         };
         gateway.wait_until_ready().await;
-        let tenant = gateway.post("/v1/tenants", json!({"name": "Acme"})).await;
-        tenant["api_key"]["key"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut gateway.key);
+        let body = json!({"name": "Acme"});
+        let tenant = gateway.api.call("POST", "/v1/tenants", Some(body)).await;
+        let key = tenant["api_key"]["key"].as_str().unwrap();
+        key.clone_into(&mut gateway.api.key);
         gateway
     }
 
     async fn wait_until_ready(&self) {
         for _ in 0..600 {
-            let asked = self.http.get(format!("{}/readyz", self.url)).send().await;
+            let url = format!("{}/readyz", self.api.url);
+            let asked = self.api.http.get(url).send().await;
             if asked.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the gateway does not become ready");
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let request = self
-            .http
-            .post(format!("{}{path}", self.url))
-            .header("x-api-key", &self.key);
-        let answer = request.json(&body).send().await.unwrap();
-        let (status, answer) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{path}: {answer}");
-        serde_json::from_str(&answer).unwrap()
     }
 
     /// Connects so many more mailboxes to an account of the server, and waits until all idle.
@@ -145,8 +137,8 @@ impl Process {
                     "password": PASSWORD,
                 });
                 let address = format!("m{number}@example.org");
-                this.post("/v1/mailboxes", json!({"address": address, "imap": imap}))
-                    .await;
+                let body = json!({"address": address, "imap": imap});
+                this.api.call("POST", "/v1/mailboxes", Some(body)).await;
             })
             .await;
         self.mailboxes = count;
@@ -166,29 +158,9 @@ impl Process {
 
     /// How many mailboxes are connected.
     async fn connected(&self) -> usize {
-        let (mut connected, mut cursor) = (0, String::new());
-        loop {
-            let url = format!("{}/v1/mailboxes?limit=200{cursor}", self.url);
-            let answer = self
-                .http
-                .get(url)
-                .header("x-api-key", &self.key)
-                .send()
-                .await
-                .unwrap();
-            let page: Value = answer.json().await.unwrap();
-            let is_connected = |mailbox: &&Value| mailbox["status"] == "connected";
-            connected += page["data"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(is_connected)
-                .count();
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return connected,
-            }
-        }
+        let mailboxes = self.api.all("/v1/mailboxes").await;
+        let connected = |mailbox: &&Value| mailbox["status"] == "connected";
+        mailboxes.iter().filter(connected).count()
     }
 
     /// A figure of the kernel's about the process's memory, in KiB: `VmRSS`, or `VmHWM` for its peak.

@@ -7,6 +7,9 @@ pub(crate) mod rows;
 pub(crate) mod table;
 
 // The tests' own servers and gateways; each bench uses a part of them.
+#[expect(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/it/support/api.rs"]
+pub(crate) mod api;
 #[path = "../../tests/it/support/certificates.rs"]
 pub(crate) mod certificates;
 #[expect(dead_code, reason = "the tests use more of it")]
@@ -15,6 +18,8 @@ pub(crate) mod dovecot;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the tests use more of it")]
 #[path = "../../tests/it/support/gateway.rs"]
 pub(crate) mod gateway;
+#[path = "../../tests/it/fixture/models.rs"]
+pub(crate) mod models;
 #[path = "../../tests/it/support/postgres.rs"]
 pub(crate) mod postgres;
 

@@ -3,11 +3,9 @@
 use chrono::{DateTime, Duration, Utc};
 use postroom::{
     model::{
-        folder::{Cursor, Folder},
         id::{self, TenantId},
-        mailbox::{Binding, Mailbox},
+        mailbox::Mailbox,
         message::{Address, Body, Message, Participant, ParticipantKind, Thread},
-        provider::Provider,
         state::{Facts, Phase},
     },
     service::App,
@@ -15,49 +13,27 @@ use postroom::{
 };
 use uuid::Uuid;
 
-/// A mailbox with its one folder.
-#[derive(Clone, Copy)]
-pub(crate) struct Owner {
-    pub(crate) tenant: TenantId,
-    pub(crate) mailbox: Uuid,
-    pub(crate) folder: Uuid,
-}
-
-/// So many seconds after the first of this year.
-pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_767_225_600, 0).unwrap() + Duration::seconds(seconds)
-}
+use super::models;
+pub(crate) use super::models::{Owner, at};
 
 /// A disabled mailbox: no worker dials it.
 pub(crate) async fn mailbox(app: &App, tenant: TenantId, address: &str) -> Owner {
+    let mailbox = models::mailbox(address);
     let mailbox = Mailbox {
-        id: id::new(),
-        address: address.to_owned(),
         name: Some("Reservations".to_owned()),
-        provider: Provider::Imap,
         facts: Facts {
-            retired: false,
             enabled: false,
-            has_credentials: true,
-            connected_before: true,
             phase: Phase::Init,
+            ..mailbox.facts
         },
-        halted: false,
-        message_count: 0,
-        created_by: None,
-        binding: Binding::None,
         default_signature_html: Some("<p>Kind regards<br>Ann</p>".to_owned()),
         capabilities: ["IMAP4rev1", "IDLE", "CONDSTORE", "QRESYNC"]
             .map(str::to_owned)
             .to_vec(),
-        external_account_id: None,
-        error: None,
         last_synced_at: Some(at(0)),
-        sync_progress: None,
-        created_at: at(0),
-        updated_at: at(0),
+        ..mailbox
     };
-    let folder = folder(mailbox.id);
+    let folder = models::folder(mailbox.id);
     let owner = Owner {
         tenant,
         mailbox: mailbox.id,
@@ -71,28 +47,6 @@ pub(crate) async fn mailbox(app: &App, tenant: TenantId, address: &str) -> Owner
     });
     write.await.unwrap();
     owner
-}
-
-fn folder(mailbox_id: Uuid) -> Folder {
-    Folder {
-        id: id::new(),
-        mailbox_id,
-        raw_name: b"INBOX".to_vec(),
-        name: "INBOX".to_owned(),
-        delimiter: Some("/".to_owned()),
-        role: None,
-        object_id: None,
-        cursor: Cursor {
-            uid_validity: 1,
-            last_uid: 0,
-            backfill_low: 0,
-            highest_modseq: 0,
-        },
-        message_count: 0,
-        missing: 0,
-        created_at: at(0),
-        updated_at: at(0),
-    }
 }
 
 /// A thread of so many messages, a minute apart from `first` on; answers the thread and its messages.
@@ -132,7 +86,6 @@ async fn write(
 }
 
 fn insert(owner: Owner, thread_id: Uuid, at: DateTime<Utc>) -> MessageInsert {
-    let message_id = id::new();
     let who = |kind, name: &str, address: &str| Participant {
         id: id::new(),
         kind,
@@ -142,36 +95,26 @@ fn insert(owner: Owner, thread_id: Uuid, at: DateTime<Utc>) -> MessageInsert {
         },
     };
     let text = "Dear Ann, thank you for your offer, which we accept with pleasure. ".repeat(12);
+    let subject = "Re: Offer for twelve persons in June";
+    let message = models::message(owner.mailbox, thread_id, 0, at, (subject, &text));
+    let message_id = message.id;
     let message = Message {
-        id: message_id,
-        mailbox_id: owner.mailbox,
-        thread_id,
-        thread_count: 1,
         message_id: Some(format!("{message_id}@mail.example.test")),
-        in_reply_to: None,
         references: vec![format!("{thread_id}@mail.example.test")],
-        subject: Some("Re: Offer for twelve persons in June".to_owned()),
         participants: vec![
             who(ParticipantKind::From, "Ärne Åse", "arne@example.test"),
             who(ParticipantKind::To, "Ann Miller", "ann@hotel.test"),
             who(ParticipantKind::Cc, "Office", "office@hotel.test"),
         ],
-        sent_at: at,
-        received_at: at,
         snippet: text[..200].to_owned(),
         body: Some(Body {
             html: Some(format!("<p>{text}</p>")),
             text: Some(text),
         }),
-        incoming: true,
-        unread: true,
         flags: vec!["\\Flagged".to_owned()],
         folder_ids: vec![owner.folder],
         size: 2_000,
-        truncated: false,
-        attachments: Vec::new(),
-        created_at: at,
-        updated_at: at,
+        ..message
     };
     MessageInsert {
         message,

@@ -6,7 +6,6 @@ pub(crate) mod account;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use postroom::mail::imap::StoreFlags;
 use serde_json::Value;
 
 use self::account::{USER, World, letter, log_in};
@@ -78,16 +77,9 @@ async fn new_generation_is_followed(world: &mut World) {
     world.session = log_in(&world.server, USER).await;
     world.open("INBOX").await;
     let all = world.session.search_uids(1, u32::MAX).await.unwrap();
-    let (first, _) = all.split(1);
-    world
-        .session
-        .uid_store(&first, StoreFlags::Add, &["\\Deleted"])
-        .await
-        .unwrap();
-    world.session.uid_expunge(&first).await.unwrap();
-    world
-        .append("INBOX", &[], &letter(100, "bela@example.net", 500))
-        .await;
+    let first = all.first().unwrap();
+    world.expunge("INBOX", first, first).await;
+    world.deliver("INBOX", [100]).await;
     let followed = eventually(async || {
         let gone = world.by_subject("Letter 0").await.is_none();
         (gone && world.by_subject("Letter 100").await.is_some()).then_some(())

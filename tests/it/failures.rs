@@ -32,6 +32,7 @@ use crate::{
         gateway::{Backend, Gateway, Login, Tenant, both, eventually},
         postgres::Database,
     },
+    world::id,
 };
 
 mod on {
@@ -126,21 +127,13 @@ impl Asked {
             "provider": "gmail",
             "imap": {"host": "localhost", "port": port, "security": security, "username": "anna", "password": password},
         });
-        let (status, mailbox) = self
-            .gateway
-            .call("POST", &self.tenant.key, "/v1/mailboxes", Some(body))
-            .await;
-        assert_eq!(status, 201, "{mailbox}");
-        mailbox["id"].as_str().unwrap().parse().unwrap()
+        let mailbox = self.gateway.make(&self.tenant.key, "/v1/mailboxes", body).await;
+        id(&mailbox["id"])
     }
 
     async fn patch(&self, id: Uuid, body: Value) {
         let path = format!("/v1/mailboxes/{id}");
-        let (status, answer) = self
-            .gateway
-            .call("PATCH", &self.tenant.key, &path, Some(body))
-            .await;
-        assert_eq!(status, 200, "{answer}");
+        self.gateway.change(&self.tenant.key, &path, body).await;
     }
 
     async fn message_ids(&self) -> Vec<Value> {

@@ -5,9 +5,7 @@ pub(crate) mod site;
 
 use std::collections::BTreeSet;
 
-use postroom::sandbox::Offer;
-
-use self::site::{Site, USER};
+use self::site::{ALL, BELA, GMAIL, SIZE, SPAM, Site, TRASH, USER};
 use crate::support::gateway::{Backend, both, eventually};
 
 mod on {
@@ -21,17 +19,8 @@ mod on {
     );
 }
 
-const GMAIL: Offer = Offer {
-    gmail: true,
-    object_id: false,
-};
-const ALL: &str = "[Gmail]/All Mail";
-const TRASH: &str = "[Gmail]/Trash";
-const SPAM: &str = "[Gmail]/Spam";
 const SENT: &str = "[Gmail]/Sent Mail";
-const BELA: &str = "Béla <bela@example.net>";
-/// Two labels with names beyond ASCII, one below another.
-const SIZE: &str = "Projekte/Größe";
+/// Beside [`SIZE`], another label with a name beyond ASCII.
 const JAPANESE: &str = "日本語";
 
 /// Letters 0 to 5 in INBOX, 6 sent, 7 a draft, 8 and 9 archived, 10 spam, 11 in the trash; 0 and 1 have labels.

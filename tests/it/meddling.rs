@@ -7,7 +7,7 @@ use std::sync::{
 
 use postroom::{
     mail::imap::{StoreFlags, UidSet},
-    model::mailbox::{Mailbox, Security},
+    model::mailbox::Mailbox,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use crate::{
-    dovecot_sync::account::{ADDRESS, USER, World, letter},
+    dovecot_sync::account::{World, letter, login},
     sandbox::connected,
-    support::gateway::{Backend, Login, both, eventually},
+    support::gateway::{Backend, both, eventually},
 };
 
 mod on {
@@ -177,24 +177,9 @@ pub(crate) fn fetched(line: &str) -> Option<UidSet> {
     UidSet::parse(words.next()?.as_bytes()).filter(|_| is_fetch)
 }
 
-pub(crate) const fn login(port: u16) -> Login<'static> {
-    Login {
-        address: ADDRESS,
-        host: "127.0.0.1",
-        port,
-        security: Security::None,
-        username: USER,
-        password: "anna's password",
-    }
-}
-
 async fn dovecot_that_refuses_one_message_blocks_no_other(backend: Backend) {
     let mut world = World::start(backend).await;
-    for number in 0..20 {
-        world
-            .append("INBOX", &[], &letter(number, "bela@example.net", 500))
-            .await;
-    }
+    world.deliver("INBOX", 0..20).await;
     let (meddler, port) = Meddler::before(world.server.imap_port()).await;
     meddler.set(|line| {
         fetched(line)
@@ -211,9 +196,7 @@ async fn dovecot_that_refuses_one_message_blocks_no_other(backend: Backend) {
             .all(|message| message["subject"] != "Letter 6" && message["truncated"] == false)
     );
     // Later mail comes, though the server has one message more than is stored.
-    world
-        .append("INBOX", &[], &letter(20, "bela@example.net", 500))
-        .await;
+    world.deliver("INBOX", [20]).await;
     let more = |mailbox: &Mailbox| connected(mailbox).filter(|count| *count == 20);
     world.wait(mailbox.id, "one message richer", more).await;
     assert_eq!(meddler.dials.load(Ordering::SeqCst), 1, "all on one connection");
@@ -222,11 +205,7 @@ async fn dovecot_that_refuses_one_message_blocks_no_other(backend: Backend) {
 
 async fn dovecot_that_refuses_every_message_loses_none(backend: Backend) {
     let mut world = World::start(backend).await;
-    for number in 0..20 {
-        world
-            .append("INBOX", &[], &letter(number, "bela@example.net", 500))
-            .await;
-    }
+    world.deliver("INBOX", 0..20).await;
     let (meddler, port) = Meddler::before(world.server.imap_port()).await;
     meddler.set(|line| fetched(line).map(|_| Meddling::Refuse));
     let mailbox = world.gateway.connect(&world.tenant, login(port)).await;
@@ -246,11 +225,7 @@ async fn dovecot_that_refuses_every_message_loses_none(backend: Backend) {
 
 async fn dovecot_without_qresync_is_compared_by_windows(backend: Backend) {
     let mut world = World::start(backend).await;
-    for number in 0..30 {
-        world
-            .append("INBOX", &[], &letter(number, "bela@example.net", 500))
-            .await;
-    }
+    world.deliver("INBOX", 0..30).await;
     let (meddler, port) = Meddler::before(world.server.imap_port()).await;
     meddler.set(|line| line.contains(" ENABLE ").then_some(Meddling::Refuse));
     let mailbox = world.gateway.connect(&world.tenant, login(port)).await;
@@ -262,7 +237,7 @@ async fn dovecot_without_qresync_is_compared_by_windows(backend: Backend) {
         .uid_store(&UidSet::range(5, 5), StoreFlags::Add, &["\\Seen"])
         .await
         .unwrap();
-    expunge(&mut world, UidSet::range(3, 4)).await;
+    world.expunge("INBOX", 3, 4).await;
     let fewer = |count: i64| move |mailbox: &Mailbox| connected(mailbox).filter(|now| *now == count);
     world.wait(mailbox.id, "two messages poorer", fewer(28)).await;
     let read = eventually(async || {
@@ -276,19 +251,10 @@ async fn dovecot_without_qresync_is_compared_by_windows(backend: Backend) {
     assert_eq!(meddler.dials.load(Ordering::SeqCst), 1);
 
     // So much at once is looked at again on another connection before it is believed.
-    expunge(&mut world, UidSet::range(5, 29)).await;
+    world.expunge("INBOX", 5, 29).await;
     world.wait(mailbox.id, "almost empty", fewer(3)).await;
     assert_eq!(meddler.dials.load(Ordering::SeqCst), 2);
     world.gateway.stop().await;
-}
-
-async fn expunge(world: &mut World, uids: UidSet) {
-    world
-        .session
-        .uid_store(&uids, StoreFlags::Add, &["\\Deleted"])
-        .await
-        .unwrap();
-    world.session.uid_expunge(&uids).await.unwrap();
 }
 
 async fn dovecot_that_refuses_or_breaks_off_costs_nothing(backend: Backend) {
@@ -297,9 +263,7 @@ async fn dovecot_that_refuses_or_breaks_off_costs_nothing(backend: Backend) {
         world
             .append("INBOX", &["\\Seen"], &letter(number, "bela@example.net", 500))
             .await;
-        world
-            .append("Archive", &[], &letter(1_000 + number, "bela@example.net", 500))
-            .await;
+        world.deliver("Archive", [1_000 + number]).await;
     }
     let (meddler, port) = Meddler::before(world.server.imap_port()).await;
     let mailbox = world.gateway.connect(&world.tenant, login(port)).await;
@@ -309,9 +273,7 @@ async fn dovecot_that_refuses_or_breaks_off_costs_nothing(backend: Backend) {
         for meddling in [Meddling::Refuse, Meddling::Cut] {
             let named = format!(" {command}");
             meddler.set(move |line| line.contains(&named).then_some(meddling));
-            world
-                .append("INBOX", &[], &letter(100 + count, "bela@example.net", 500))
-                .await;
+            world.deliver("INBOX", [100 + count]).await;
             let path = format!("/v1/mailboxes/{}/reconnect", mailbox.id);
             let (status, answer) = world.gateway.call("POST", &world.tenant.key, &path, None).await;
             assert_eq!(status, 200, "{answer}");

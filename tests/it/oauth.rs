@@ -11,7 +11,7 @@ use postroom::{
     model::{
         credentials::{OAuth2, Secret},
         id::TenantId,
-        mailbox::{Mailbox, Service},
+        mailbox::Service,
     },
     service::{logins, oauth, verify},
 };
@@ -19,10 +19,13 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{
-    dovecot::Dovecot,
-    gateway::{Backend, Gateway, Tenant, both, eventually},
-    tokens::{Issuer, Mood},
+use crate::{
+    support::{
+        dovecot::Dovecot,
+        gateway::{Backend, Gateway, Tenant, both, eventually},
+        tokens::{Issuer, Mood},
+    },
+    world::id,
 };
 
 mod on {
@@ -77,21 +80,13 @@ impl World {
 
     async fn create(&self, oauth2: Value) -> Uuid {
         let body = json!({"address": "anna@example.org", "imap": self.imap(&oauth2)});
-        let (status, mailbox) = self
-            .gateway
-            .call("POST", &self.tenant.key, "/v1/mailboxes", Some(body))
-            .await;
-        assert_eq!(status, 201, "{mailbox}");
-        mailbox["id"].as_str().unwrap().parse().unwrap()
+        let mailbox = self.gateway.make(&self.tenant.key, "/v1/mailboxes", body).await;
+        id(&mailbox["id"])
     }
 
     async fn patch(&self, id: Uuid, body: Value) {
         let path = format!("/v1/mailboxes/{id}");
-        let (status, answer) = self
-            .gateway
-            .call("PATCH", &self.tenant.key, &path, Some(body))
-            .await;
-        assert_eq!(status, 200, "{answer}");
+        self.gateway.change(&self.tenant.key, &path, body).await;
     }
 
     async fn wait(&self, id: Uuid, state: &str) -> Value {
@@ -107,17 +102,7 @@ impl World {
 
     /// Has the gateway dial again, and waits until it has caught up.
     async fn reconnect(&self, id: Uuid) {
-        let synced = async || {
-            let told = |mailbox: &Mailbox| Some(mailbox.last_synced_at);
-            self.gateway.wait_for(&self.tenant, id, "read", told).await
-        };
-        let before = synced().await;
-        let path = format!("/v1/mailboxes/{id}/reconnect");
-        let (status, answer) = self.gateway.call("POST", &self.tenant.key, &path, None).await;
-        assert_eq!(status, 200, "{answer}");
-        let again = eventually(async || (synced().await > before).then_some(()));
-        assert!(again.await.is_some(), "not synced again");
-        self.wait(id, "connected").await;
+        self.gateway.reconnect(&self.tenant, id).await;
     }
 
     /// The tokens that the database has.

@@ -3,7 +3,7 @@
 use postroom::sandbox::Offer;
 
 use crate::{
-    gmail::site::{Site, USER, letter},
+    gmail::site::{BELA, Site, USER, letter},
     support::gateway::{Backend, both},
 };
 
@@ -19,7 +19,6 @@ const OBJECT_ID: Offer = Offer {
     gmail: false,
     object_id: true,
 };
-const BELA: &str = "Béla <bela@example.net>";
 
 async fn object_ids_follow_a_renamed_folder_and_a_moved_message_without_a_body_fetched(backend: Backend) {
     let mut site = Site::start(backend, OBJECT_ID).await;

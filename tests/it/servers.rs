@@ -243,16 +243,12 @@ async fn shown_when_told<T, S: MailServer>(
 
 async fn changes_in_inbox_are_seen_when_the_server_tells_of_them<S: MailServer>(backend: Backend) {
     let mut world = World::<S>::launch(backend).await;
-    world
-        .append("INBOX", &[], &letter(0, "bela@example.net", 500))
-        .await;
+    world.deliver("INBOX", [0]).await;
     let mailbox = world.connect().await;
     assert_eq!(world.wait(mailbox.id, "connected", connected).await, 1);
 
     let append = async |world: &mut World<S>| {
-        world
-            .append("INBOX", &[], &letter(1, "bela@example.net", 500))
-            .await;
+        world.deliver("INBOX", [1]).await;
     };
     let shown = async |world: &World<S>| world.by_subject("Letter 1").await;
     let message = shown_when_told(&mut world, "new mail", append, shown).await;
@@ -279,13 +275,7 @@ async fn changes_in_inbox_are_seen_when_the_server_tells_of_them<S: MailServer>(
     );
 
     let expunge = async |world: &mut World<S>| {
-        let second = UidSet::range(2, 2);
-        world
-            .session
-            .uid_store(&second, StoreFlags::Add, &["\\Deleted"])
-            .await
-            .unwrap();
-        world.session.uid_expunge(&second).await.unwrap();
+        world.expunge("INBOX", 2, 2).await;
     };
     let shown = async |world: &World<S>| {
         let (status, _) = world.gateway.call("GET", &world.tenant.key, &path, None).await;
@@ -299,14 +289,8 @@ async fn changes_in_inbox_are_seen_when_the_server_tells_of_them<S: MailServer>(
 async fn moves_renames_and_new_folders_are_followed<S: MailServer>(backend: Backend) {
     let mut world = World::<S>::launch(backend).await;
     world.server.create_folder(USER, "Old");
-    for number in 0..3 {
-        world
-            .append("INBOX", &[], &letter(number, "bela@example.net", 500))
-            .await;
-        world
-            .append("Old", &[], &letter(10 + number, "bela@example.net", 500))
-            .await;
-    }
+    world.deliver("INBOX", 0..3).await;
+    world.deliver("Old", 10..13).await;
     let mailbox = world.connect().await;
     assert_eq!(world.wait(mailbox.id, "connected", connected).await, 6);
     let before = ids(world.messages().await.iter());
@@ -320,9 +304,7 @@ async fn moves_renames_and_new_folders_are_followed<S: MailServer>(backend: Back
     world.server.create_folder(USER, "Nouveau");
     world.server.rename_folder(USER, "Old", "Nouveau/été");
     world.server.create_folder(USER, "Fresh");
-    world
-        .append("Fresh", &[], &letter(20, "bela@example.net", 500))
-        .await;
+    world.deliver("Fresh", [20]).await;
     let old = world.folders(mailbox.id).await["Old"]["id"].clone();
     // Twice, because a folder must be missing twice before it goes.
     world.reconnect(mailbox.id).await;
@@ -376,11 +358,7 @@ async fn folders_made_anew_and_swapped_lose_nothing<S: MailServer>(backend: Back
     let mut world = World::<S>::launch(backend).await;
     for (folder, first) in [("One", 10), ("Two", 20)] {
         world.server.create_folder(USER, folder);
-        for number in first..first + 5 {
-            world
-                .append(folder, &[], &letter(number, "bela@example.net", 500))
-                .await;
-        }
+        world.deliver(folder, first..first + 5).await;
     }
     let mailbox = world.connect().await;
     assert_eq!(world.wait(mailbox.id, "connected", connected).await, 10);
@@ -407,11 +385,7 @@ async fn folders_made_anew_and_swapped_lose_nothing<S: MailServer>(backend: Back
     world.server.delete_folder(USER, "One");
     world.server.create_folder(USER, "One");
     world.session = log_in(&world.server, USER).await;
-    for number in [22, 30] {
-        world
-            .append("One", &[], &letter(number, "bela@example.net", 500))
-            .await;
-    }
+    world.deliver("One", [22, 30]).await;
     world.reconnect(mailbox.id).await;
     let anew = world.folders(mailbox.id).await;
     let kept = shelf(&world, &anew["One"]).await;
@@ -447,9 +421,7 @@ async fn cyrus_with_dots_in_its_names_is_the_same(backend: Backend) {
     world
         .server
         .rename_folder(USER, "INBOX.Größe.日本", "INBOX.Länge");
-    world
-        .append("INBOX", &[], &letter(3, "bela@example.net", 500))
-        .await;
+    world.deliver("INBOX", [3]).await;
     let shown = eventually(async || world.by_subject("Letter 3").await);
     assert!(shown.await.is_some());
     world.reconnect(mailbox.id).await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use postroom::model::mailbox::Mailbox;
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -82,6 +83,17 @@ impl Gateway {
         let (status, json) = self.call("PATCH", key, path, Some(body)).await;
         assert_eq!(status, 200, "PATCH {path}: {json:#}");
         json
+    }
+
+    /// Has a mailbox dialled again, and waits until it has caught up.
+    pub(crate) async fn reconnect(&self, tenant: &Tenant, mailbox: Uuid) {
+        let synced = |mailbox: &Mailbox| Some(mailbox.last_synced_at);
+        let before = self.wait_for(tenant, mailbox, "read", synced).await;
+        let path = format!("/v1/mailboxes/{mailbox}/reconnect");
+        let (status, answer) = self.call("POST", &tenant.key, &path, None).await;
+        assert_eq!(status, 200, "{answer}");
+        let again = |mailbox: &Mailbox| connected(mailbox).filter(|_| mailbox.last_synced_at > before);
+        self.wait_for(tenant, mailbox, "connected again", again).await;
     }
 
     /// A member's id and a key that acts as that member, with every scope.

@@ -11,17 +11,17 @@ use std::{
     },
 };
 
-use postroom::model::mailbox::{Mailbox, Security};
+use postroom::model::mailbox::Mailbox;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    dovecot_sync::account::{ADDRESS, USER, World, letter},
+    dovecot_sync::account::{USER, World, letter, login},
     meddling::{Meddler, fetched},
     sandbox::connected,
     support::{
         dovecot::Dovecot,
-        gateway::{Backend, Login},
+        gateway::Backend,
         server::{MailServer, both_servers},
     },
 };
@@ -57,11 +57,7 @@ impl<S: MailServer> Wired<S> {
         let timeout = std::time::Duration::from_secs(seconds);
         let mut world =
             World::<S>::launch_tweaked(backend, |config| config.mail.write_timeout = timeout).await;
-        for number in 0..letters {
-            world
-                .append("INBOX", &[], &letter(number, "bela@example.net", 500))
-                .await;
-        }
+        world.deliver("INBOX", 0..letters).await;
         let (meddler, port) = Meddler::before(world.server.port()).await;
         meddler.hide(words);
         let mailbox = world.gateway.connect(&world.tenant, login(port)).await;
@@ -136,17 +132,6 @@ impl<S: MailServer> Wired<S> {
 #[derive(Clone)]
 pub(super) struct Letter(pub(super) String);
 
-pub(super) const fn login(port: u16) -> Login<'static> {
-    Login {
-        address: ADDRESS,
-        host: "127.0.0.1",
-        port,
-        security: Security::None,
-        username: USER,
-        password: "anna's password",
-    }
-}
-
 async fn flags_are_set_on_the_server_and_shown_at_once<S: MailServer>(backend: Backend) {
     let mut wired = Wired::<S>::launch(backend, 3, 20, &[]).await;
     let first = wired.letter(0).await;
@@ -220,10 +205,7 @@ async fn a_message_is_moved_with_its_copies_and_never_missing<S: MailServer>(bac
     wired.counts(&[("INBOX", 2), ("Archive", 1)], 3).await;
 
     // Copies in two folders: both go.
-    wired
-        .world
-        .append("Sent", &[], &letter(1, "bela@example.net", 500))
-        .await;
+    wired.world.deliver("Sent", [1]).await;
     wired.world.reconnect(wired.mailbox.id).await;
     let twice = wired.letter(1).await;
     let moved = wired.change(&twice, json!({"folder_id": archive})).await;

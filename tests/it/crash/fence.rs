@@ -20,15 +20,13 @@ use postroom::{
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{
-    post::{Post, login},
-    truth::{self, Api},
-};
+use super::{post::Post, truth};
 use crate::{
-    dovecot_sync::account::USER,
+    dovecot_sync::account::{USER, login},
     failures::Counter,
     fixture::{ask, at},
     support::{
+        api::Api,
         dovecot::Dovecot,
         gateway::{Backend, Gateway, config, eventually},
         postgres::Database,

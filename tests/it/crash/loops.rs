@@ -14,12 +14,13 @@ use serde_json::json;
 use super::{
     post::{Placed, Post},
     process::{ADMIN, Place, Running},
-    truth::{self, Api},
+    truth,
 };
 use crate::{
     dovecot_sync::account::{ADDRESS, USER},
     fixture::ask,
     support::{
+        api::Api,
         dovecot::Dovecot,
         gateway::{Backend, both},
         soak,

@@ -12,10 +12,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta};
-use postroom::{
-    mail::imap::{Session, StoreFlags, UidSet},
-    model::mailbox::Security,
-};
+use postroom::mail::imap::{Session, StoreFlags, UidSet};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
@@ -23,10 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     dovecot_sync::account::{ADDRESS, USER, log_in},
-    support::{
-        dovecot::Dovecot,
-        gateway::{Login, eventually},
-    },
+    support::{dovecot::Dovecot, gateway::eventually},
 };
 
 /// Messages that are larger lie in the object store.
@@ -36,18 +30,6 @@ const REMEMBERED: usize = 20;
 
 /// Where a message lies, and the SHA-256 of its bytes.
 pub(crate) type Placed = BTreeMap<(String, u32), [u8; 32]>;
-
-/// The mailbox of the client's user, on a loopback port.
-pub(crate) const fn login(port: u16) -> Login<'static> {
-    Login {
-        address: ADDRESS,
-        host: "127.0.0.1",
-        port,
-        security: Security::None,
-        username: USER,
-        password: "anna's password",
-    }
-}
 
 /// The client.
 pub(crate) struct Post {

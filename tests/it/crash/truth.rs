@@ -11,74 +11,10 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::post::Placed;
-use crate::support::gateway::{Gateway, Tenant};
+use crate::support::api::Api;
 
 /// How many raw messages are read at once.
 const AT_ONCE: usize = 8;
-
-/// One tenant's key to an API.
-#[derive(Clone)]
-pub(crate) struct Api {
-    pub(crate) http: reqwest::Client,
-    pub(crate) url: String,
-    pub(crate) key: String,
-}
-
-impl Api {
-    /// A tenant's, to a gateway of this process.
-    pub(crate) fn of(gateway: &Gateway, tenant: &Tenant) -> Self {
-        Self {
-            http: gateway.http.clone(),
-            url: gateway.url.clone(),
-            key: tenant.key.clone(),
-        }
-    }
-
-    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let mut request = self
-            .http
-            .request(method.parse().unwrap(), format!("{}{path}", self.url))
-            .header("x-api-key", &self.key);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "{method} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> Value {
-        self.call("GET", path, None).await
-    }
-
-    /// Every item of a list.
-    async fn all(&self, path: &str) -> Vec<Value> {
-        let (mut all, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = self.get(&format!("{path}?limit=200{cursor}")).await;
-            all.extend(page["data"].as_array().unwrap().iter().cloned());
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return all,
-            }
-        }
-    }
-
-    async fn sha256_of_raw(&self, id: &str) -> [u8; 32] {
-        let url = format!("{}/v1/messages/{id}/raw", self.url);
-        let answer = self
-            .http
-            .get(url)
-            .header("x-api-key", &self.key)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status(), 200, "raw of {id}");
-        Sha256::digest(answer.bytes().await.unwrap()).into()
-    }
-}
 
 /// Waits until the mailbox is connected and its counts are those of the server.
 pub(crate) async fn settled(api: &Api, mailbox: &str, placed: &Placed, patience: Duration) {
@@ -143,7 +79,7 @@ pub(crate) async fn holds(api: &Api, mailbox: &str, placed: &Placed) {
         .collect();
     let messages = api.all("/v1/messages").await;
     let raws: Vec<[u8; 32]> = stream::iter(&messages)
-        .map(|message| api.sha256_of_raw(message["id"].as_str().unwrap()))
+        .map(|message| sha256_of_raw(api, message["id"].as_str().unwrap()))
         .buffered(AT_ONCE)
         .collect()
         .await;
@@ -173,4 +109,17 @@ pub(crate) async fn holds(api: &Api, mailbox: &str, placed: &Placed) {
         })
         .collect();
     assert_eq!(listed, threads, "the threads' counts");
+}
+
+async fn sha256_of_raw(api: &Api, id: &str) -> [u8; 32] {
+    let url = format!("{}/v1/messages/{id}/raw", api.url);
+    let answer = api
+        .http
+        .get(url)
+        .header("x-api-key", &api.key)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200, "raw of {id}");
+    Sha256::digest(answer.bytes().await.unwrap()).into()
 }

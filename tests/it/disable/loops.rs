@@ -7,14 +7,12 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
-    crash::{
-        post::{Post, login},
-        truth::{self, Api},
-    },
-    dovecot_sync::account::USER,
+    crash::{post::Post, truth},
+    dovecot_sync::account::{USER, login},
     failures::{CLOSED_WITHIN, Counter},
     fixture::ask,
     support::{
+        api::Api,
         dovecot::Dovecot,
         gateway::{Backend, Gateway, both},
         soak,

@@ -16,17 +16,26 @@ use postroom::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{
-    sandbox::connected,
-    support::{
-        dovecot::Dovecot,
-        gateway::{Backend, Gateway, Login, Tenant},
-        server::MailServer,
-    },
+use crate::support::{
+    dovecot::Dovecot,
+    gateway::{Backend, Gateway, Login, Tenant},
+    server::MailServer,
 };
 
 pub(crate) const USER: &str = "anna";
 pub(crate) const ADDRESS: &str = "anna@example.org";
+
+/// The user's mailbox, on a loopback port.
+pub(crate) const fn login(port: u16) -> Login<'static> {
+    Login {
+        address: ADDRESS,
+        host: "127.0.0.1",
+        port,
+        security: Security::None,
+        username: USER,
+        password: "anna's password",
+    }
+}
 
 /// A mailbox on a mail server of the test's own, and a session of the test beside the gateway's.
 pub(crate) struct World<S = Dovecot> {
@@ -99,15 +108,9 @@ impl<S: MailServer> World<S> {
     }
 
     pub(crate) async fn connect(&self) -> Mailbox {
-        let login = Login {
-            address: ADDRESS,
-            host: "127.0.0.1",
-            port: self.server.port(),
-            security: Security::None,
-            username: USER,
-            password: "anna's password",
-        };
-        self.gateway.connect(&self.tenant, login).await
+        self.gateway
+            .connect(&self.tenant, login(self.server.port()))
+            .await
     }
 
     pub(crate) async fn append(&mut self, folder: &str, flags: &[&str], raw: &[u8]) -> u32 {
@@ -118,6 +121,14 @@ impl<S: MailServer> World<S> {
             .unwrap()
             .unwrap()
             .uid
+    }
+
+    /// Letters with these numbers come into a folder, unread.
+    pub(crate) async fn deliver(&mut self, folder: &str, numbers: impl IntoIterator<Item = usize>) {
+        for number in numbers {
+            self.append(folder, &[], &letter(number, "bela@example.net", 500))
+                .await;
+        }
     }
 
     pub(crate) async fn open(&mut self, folder: &str) {
@@ -164,14 +175,7 @@ impl<S: MailServer> World<S> {
 
     /// Has the gateway dial again, and waits until it has caught up.
     pub(crate) async fn reconnect(&self, mailbox: Uuid) {
-        let before = self
-            .wait(mailbox, "read", |mailbox| Some(mailbox.last_synced_at))
-            .await;
-        let path = format!("/v1/mailboxes/{mailbox}/reconnect");
-        let (status, answer) = self.gateway.call("POST", &self.tenant.key, &path, None).await;
-        assert_eq!(status, 200, "{answer}");
-        let again = |mailbox: &Mailbox| connected(mailbox).filter(|_| mailbox.last_synced_at > before);
-        self.wait(mailbox, "connected again", again).await;
+        self.gateway.reconnect(&self.tenant, mailbox).await;
     }
 
     pub(crate) async fn raw(&self, id: &str) -> Vec<u8> {

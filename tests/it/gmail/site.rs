@@ -20,6 +20,18 @@ use crate::{
 };
 
 pub(crate) const USER: &str = "anna@example.org";
+pub(crate) const BELA: &str = "Béla <bela@example.net>";
+
+/// A server with labels, and three of its folders.
+pub(crate) const GMAIL: Offer = Offer {
+    gmail: true,
+    object_id: false,
+};
+pub(crate) const ALL: &str = "[Gmail]/All Mail";
+pub(crate) const TRASH: &str = "[Gmail]/Trash";
+pub(crate) const SPAM: &str = "[Gmail]/Spam";
+/// A label below another, with a name beyond ASCII.
+pub(crate) const SIZE: &str = "Projekte/Größe";
 
 /// A mailbox on the sandbox server.
 pub(crate) struct Site {
@@ -78,12 +90,7 @@ impl Site {
 
     /// Has the gateway dial again, and waits until it has caught up.
     pub(crate) async fn reconnect(&self) {
-        let before = self.wait("read", |mailbox| Some(mailbox.last_synced_at)).await;
-        let path = format!("/v1/mailboxes/{}/reconnect", self.mailbox.unwrap());
-        let (status, answer) = self.gateway.call("POST", &self.tenant.key, &path, None).await;
-        assert_eq!(status, 200, "{answer}");
-        let again = |mailbox: &Mailbox| connected(mailbox).filter(|_| mailbox.last_synced_at > before);
-        self.wait("connected again", again).await;
+        self.gateway.reconnect(&self.tenant, self.mailbox.unwrap()).await;
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

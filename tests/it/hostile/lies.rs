@@ -5,8 +5,8 @@ use postroom::{mail::imap::UidSet, model::mailbox::Mailbox};
 use serde_json::Value;
 
 use crate::{
-    dovecot_sync::account::{World, letter},
-    meddling::{Meddler, Meddling, login},
+    dovecot_sync::account::{World, login},
+    meddling::{Meddler, Meddling},
     sandbox::connected,
     support::gateway::{Backend, both, eventually},
 };
@@ -22,18 +22,10 @@ mod on {
     );
 }
 
-const FROM: &str = "bela@example.net";
-
 async fn filled(backend: Backend, inbox: usize, archive: usize) -> World {
     let mut world = World::start(backend).await;
-    for number in 0..inbox {
-        world.append("INBOX", &[], &letter(number, FROM, 500)).await;
-    }
-    for number in 0..archive {
-        world
-            .append("Archive", &[], &letter(100 + number, FROM, 500))
-            .await;
-    }
+    world.deliver("INBOX", 0..inbox).await;
+    world.deliver("Archive", 100..100 + archive).await;
     world
 }
 
@@ -111,7 +103,7 @@ async fn dovecot_that_finds_nothing_is_not_believed(backend: Backend) {
 
     // New mail that is not found is passed over, and fetched when the count tells of it.
     meddler.set(lying);
-    world.append("INBOX", &[], &letter(10, FROM, 500)).await;
+    world.deliver("INBOX", [10]).await;
     world.reconnect(mailbox.id).await;
     meddler.set(plain);
     world.reconnect(mailbox.id).await;
@@ -203,7 +195,7 @@ async fn dovecot_that_refused_a_message_is_asked_for_it_again(backend: Backend) 
     world.wait(mailbox.id, "one short", counts(4)).await;
     // As long as it is refused, asking again changes nothing, and nothing waits for it.
     world.reconnect(mailbox.id).await;
-    world.append("INBOX", &[], &letter(5, FROM, 500)).await;
+    world.deliver("INBOX", [5]).await;
     world.wait(mailbox.id, "one short", counts(5)).await;
     meddler.set(|_| None);
     world.reconnect(mailbox.id).await;

@@ -2,6 +2,7 @@
 //!
 //! What checks a feature must not live here, nor a mock of something that can be run for real.
 
+pub(crate) mod api;
 pub(crate) mod certificates;
 pub(crate) mod cyrus;
 pub(crate) mod dovecot;

@@ -1,10 +1,9 @@
 //! On a server with labels a message goes from folder to folder by them, and stays where it lies.
 
-use postroom::sandbox::Offer;
 use serde_json::{Value, json};
 
 use crate::{
-    gmail::site::{Site, USER},
+    gmail::site::{ALL, BELA, GMAIL, SIZE, SPAM, Site, TRASH, USER},
     support::gateway::{Backend, both},
 };
 
@@ -17,17 +16,8 @@ mod on {
     );
 }
 
-const GMAIL: Offer = Offer {
-    gmail: true,
-    object_id: false,
-};
-const ALL: &str = "[Gmail]/All Mail";
-const TRASH: &str = "[Gmail]/Trash";
-const SPAM: &str = "[Gmail]/Spam";
 const STARRED: &str = "[Gmail]/Starred";
-const BELA: &str = "Béla <bela@example.net>";
-/// A name beyond ASCII, and one that is no atom.
-const SIZE: &str = "Projekte/Größe";
+/// A name that is no atom.
 const QUOTED: &str = "Muy Importante";
 
 /// Three letters in INBOX; the first has two labels and a star.

@@ -1,6 +1,5 @@
 //! Changes that are not made: a server that is silent, refuses or breaks off, and callers that may not.
 
-use postroom::mail::imap::{StoreFlags, UidSet};
 use serde_json::{Value, json};
 
 use super::Wired;
@@ -119,14 +118,7 @@ async fn a_server_that_refuses_or_breaks_off_is_a_502(backend: Backend) {
     wired.change(&one, json!({"unread": true})).await;
     // One that another client erased is not where it was: whoever of us sees that first.
     wired.world.session = log_in(&wired.world.server, USER).await;
-    wired.world.open("INBOX").await;
-    let first = UidSet::range(1, 1);
-    let session = &mut wired.world.session;
-    session
-        .uid_store(&first, StoreFlags::Add, &["\\Deleted"])
-        .await
-        .unwrap();
-    session.uid_expunge(&first).await.unwrap();
+    wired.world.expunge("INBOX", 1, 1).await;
     let (status, answer) = wired.patch(&one, json!({"unread": false})).await;
     assert!(
         status == 404 || answer["code"] == "message_elsewhere",
