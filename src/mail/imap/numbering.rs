@@ -72,6 +72,8 @@ impl Session {
                 Step::Data(Response::Fetch(raw)) if raw.row.uid > 0 => {
                     budget.take(ROW)?;
                     rows.insert(raw.row.uid, raw.sequence);
+                    // Nobody asked for flags: they have changed.
+                    connection.pending.flags |= raw.row.flags.is_some();
                 }
                 Step::Data(response) => connection.pending.note(&response),
             }

@@ -182,13 +182,14 @@ impl Connection<'_> {
         }
         tracing::warn!(mailbox = %self.fence.mailbox, folder = %folder.id,
             "a server names fewer messages than it counts");
-        let numbering = if exists <= NUMBERED {
-            self.session()?.numbering(exists).await?
-        } else {
-            None
-        };
-        let Some(Numbering { present, vacant }) = numbering else {
+        if exists > NUMBERED {
             return Ok(None);
+        }
+        let Numbering { present, vacant } = match self.session()?.numbering(exists).await {
+            Ok(Some(numbering)) => numbering,
+            // The folder is changing, or this is not told.
+            Ok(None) | Err(imap::Error::No { .. } | imap::Error::Bad { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
         let told = self
             .compare_with(folder, i64::from(exists), uids, Some(&present))

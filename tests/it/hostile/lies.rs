@@ -40,10 +40,9 @@ fn searched(line: &str, answer: &'static str) -> Option<Meddling> {
     plain(line).or_else(lie)
 }
 
-/// The folder's numbering is answered with this.
-fn numbered(line: &str, answer: &'static str) -> Option<Meddling> {
-    line.ends_with(" UID FETCH 1:* (UID)")
-        .then_some(Meddling::Answer(answer))
+/// This is done when the folder's numbering is asked for.
+fn numbered(line: &str, meddling: Meddling) -> Option<Meddling> {
+    line.ends_with(" UID FETCH 1:* (UID)").then_some(meddling)
 }
 
 /// The subjects of those of these messages that are not there any more, sorted.
@@ -87,8 +86,8 @@ async fn dovecot_that_finds_nothing_is_not_believed(backend: Backend) {
     world.wait(mailbox.id, "in step", counts(10)).await;
     let known = world.messages().await;
 
-    let lying = |line: &str| searched(line, "* SEARCH").or_else(|| numbered(line, "* OK No rows."));
-    meddler.set(lying);
+    let lying = |line: &str, told| searched(line, "* SEARCH").or_else(|| numbered(line, told));
+    meddler.set(move |line| lying(line, Meddling::Answer("* OK No rows.")));
     world.expunge("INBOX", 2, 2).await;
     world.reconnect(mailbox.id).await;
     meddler.hit().await;
@@ -102,7 +101,7 @@ async fn dovecot_that_finds_nothing_is_not_believed(backend: Backend) {
     world.wait(mailbox.id, "one poorer", counts(9)).await;
 
     // New mail that is not found is passed over, and fetched when the count tells of it.
-    meddler.set(lying);
+    meddler.set(move |line| lying(line, Meddling::Refuse));
     world.deliver("INBOX", [10]).await;
     world.reconnect(mailbox.id).await;
     meddler.set(plain);
@@ -141,7 +140,7 @@ async fn dovecot_that_never_finds_one_message_is_believed_about_what_its_numberi
     // none for the sixth.
     meddler.set(|line| {
         let rows = "* 1 FETCH (UID 1)\r\n* 3 FETCH (UID 4)\r\n* 4 FETCH (UID 5)\r\n* 5 FETCH (UID 7)";
-        searched(line, "* ESEARCH UID ALL 1,4:5,7").or_else(|| numbered(line, rows))
+        searched(line, "* ESEARCH UID ALL 1,4:5,7").or_else(|| numbered(line, Meddling::Answer(rows)))
     });
     world.expunge("INBOX", 6, 6).await;
     world.reconnect(mailbox.id).await;
