@@ -235,7 +235,7 @@ const REFS: &str = "SELECT r.ref_hash AS key, r.thread_id AS id \
 
 /// Threads by their ids, each looked up alone for the same reason, and locked in the order in which the ids are given.
 const THREADS: &str = "SELECT t.id, t.mailbox_id, t.subject, t.message_count, t.last_message_at, t.created_at \
-    FROM unnest($2) AS k (id) CROSS JOIN LATERAL \
+    FROM unnest(CAST($2 AS uuid[])) AS k (id) CROSS JOIN LATERAL \
     (SELECT * FROM threads WHERE tenant_id = $1 AND id = k.id LIMIT 1 FOR NO KEY UPDATE) t";
 /// Stores where messages lie.
 const PLACEMENTS: &str = "INSERT INTO placements \

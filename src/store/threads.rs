@@ -193,7 +193,7 @@ impl Conn {
         sent: (DateTime<Utc>, DateTime<Utc>),
         limit: i64,
     ) -> Result<Vec<Node>> {
-        on!(self, messages::nodes(tenant, thread, sent, limit))?
+        on!(self, threads::nodes(tenant, thread, sent, limit))?
             .into_iter()
             .map(|(id, message_id, in_reply_to, refs, sent_at)| {
                 Ok(Node {
@@ -214,7 +214,7 @@ impl Conn {
         thread: Uuid,
         place: i64,
     ) -> Result<Option<DateTime<Utc>>> {
-        Ok(on!(self, messages::sent_at_place(tenant, thread, place))?.map(DateTime::from))
+        Ok(on!(self, threads::sent_at_place(tenant, thread, place))?.map(DateTime::from))
     }
 
     /// How many messages of a thread were sent before this time.
@@ -224,7 +224,7 @@ impl Conn {
         thread: Uuid,
         at: DateTime<Utc>,
     ) -> Result<i64> {
-        on!(self, messages::count_before(tenant, thread, at))
+        on!(self, threads::count_before(tenant, thread, at))
     }
 
     /// How many messages of a thread were sent after this time.
@@ -234,7 +234,7 @@ impl Conn {
         thread: Uuid,
         at: DateTime<Utc>,
     ) -> Result<i64> {
-        on!(self, messages::count_after(tenant, thread, at))
+        on!(self, threads::count_after(tenant, thread, at))
     }
 
     /// The newest messages of a thread without their bodies, the newest first.

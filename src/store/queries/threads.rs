@@ -1,5 +1,6 @@
 //! SQL for threads.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -213,4 +214,76 @@ pub(crate) async fn set_refs(conn: &mut Connection, rows: Vec<RefRow>) -> Result
         thread_id: row.thread_id,
     } on (tenant_id, mailbox_id, ref_hash) set (thread_id));
     Ok(())
+}
+
+/// The columns of a [`crate::model::thread::Node`].
+pub(crate) type NodeRow = (Id, Option<String>, Option<String>, String, At);
+
+/// The live messages of a thread.
+macro_rules! in_thread {
+    ($tenant:expr, $thread:expr) => {
+        messages::table
+            .filter(messages::tenant_id.eq(Id($tenant.0)))
+            .filter(messages::thread_id.eq(Id($thread)))
+            .filter(messages::deleted_at.is_null())
+    };
+}
+
+pub(crate) async fn nodes(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    limit: i64,
+) -> Result<Vec<NodeRow>> {
+    Ok(in_thread!(tenant, thread)
+        .filter(messages::sent_at.ge(At(from)))
+        .filter(messages::sent_at.le(At(to)))
+        .order((messages::sent_at, messages::id))
+        .limit(limit)
+        .select((
+            messages::id,
+            messages::message_id,
+            messages::in_reply_to,
+            messages::refs,
+            messages::sent_at,
+        ))
+        .load(conn)
+        .await?)
+}
+
+pub(crate) async fn sent_at_place(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    place: i64,
+) -> Result<Option<At>> {
+    Ok(in_thread!(tenant, thread)
+        .order((messages::sent_at, messages::id))
+        .offset(place)
+        .limit(1)
+        .select(messages::sent_at)
+        .first(conn)
+        .await
+        .optional()?)
+}
+
+pub(crate) async fn count_before(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    at: DateTime<Utc>,
+) -> Result<i64> {
+    let before = in_thread!(tenant, thread).filter(messages::sent_at.lt(At(at)));
+    Ok(before.count().get_result(conn).await?)
+}
+
+pub(crate) async fn count_after(
+    conn: &mut Connection,
+    tenant: TenantId,
+    thread: Uuid,
+    at: DateTime<Utc>,
+) -> Result<i64> {
+    let after = in_thread!(tenant, thread).filter(messages::sent_at.gt(At(at)));
+    Ok(after.count().get_result(conn).await?)
 }

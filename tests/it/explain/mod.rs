@@ -106,7 +106,9 @@ async fn every_statement_uses_an_index_and_names_its_tenant(backend: Backend) {
         if let Some(fault) = tenant_fault(&plain) {
             faults.insert(format!("{fault}: {plain}"));
         }
-        if plain.starts_with("INSERT") && !plain.contains("SELECT") {
+        // Columns that come as arrays are read whole.
+        let values = !plain.contains("SELECT") || plain.contains("SELECT * FROM unnest(");
+        if plain.starts_with("INSERT") && values {
             continue;
         }
         let plan = match backend {
