@@ -22,7 +22,7 @@ macro_rules! mailbox {
         "id, address, name, provider, enabled, has_credentials, phase, connected_before, halted, message_count, created_by, \
          agent_id, agent_revision_id, team_id, team_revision_id, default_signature_html, capabilities, \
          external_account_id, error_code, error_message, error_since, last_synced_at, sync_folder, sync_done, sync_total, \
-         retired_at, created_at, updated_at"
+         retired_at, created_at, updated_at, backfilled_at"
     };
 }
 macro_rules! message {

@@ -31,6 +31,7 @@ pub(crate) async fn mailbox(app: &App, tenant: TenantId, address: &str) -> Owner
             .map(str::to_owned)
             .to_vec(),
         last_synced_at: Some(at(0)),
+        backfilled_at: Some(at(0)),
         ..mailbox
     };
     let folder = models::folder(mailbox.id);

@@ -263,6 +263,8 @@ pub struct Mailbox {
     pub last_synced_at: Option<DateTime<Utc>>,
     /// How far the first sync has come.
     pub sync_progress: Option<SyncProgress>,
+    /// When everything that it had when it was connected was synced: messages that are found later are announced.
+    pub backfilled_at: Option<DateTime<Utc>>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it last changed.

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod clock;
 pub mod credentials;
 pub mod error;
+pub mod event;
 pub mod folder;
 pub mod id;
 pub mod key;

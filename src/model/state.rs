@@ -118,6 +118,39 @@ pub enum State {
     Disconnected,
 }
 
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 8] = [
+        Self::Init,
+        Self::Syncing,
+        Self::Connecting,
+        Self::Connected,
+        Self::AuthenticationError,
+        Self::ConnectError,
+        Self::Unset,
+        Self::Disconnected,
+    ];
+
+    /// The word in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Syncing => "syncing",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::AuthenticationError => "authentication_error",
+            Self::ConnectError => "connect_error",
+            Self::Unset => "unset",
+            Self::Disconnected => "disconnected",
+        }
+    }
+
+    /// Reads the word that [`Self::as_str`] writes.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
 /// The coarse answer derived from the state, as Feather names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {

@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{App, logins, vault::Key};
+use super::{App, journal, logins, vault::Key};
 use crate::{
     model::{
         Error, Result,
         caller::{Caller, Visibility},
         error::{Conflict, FieldError},
+        event::EventType,
         folder::Folder,
         id::{self, TenantId},
         mailbox::{
@@ -97,7 +98,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewMailbox) -> Result<Mailb
     let binding = new.binding;
     let mailbox = fresh(id, new, caller.member.clone(), now);
     let created = app
-        .write(move |tx| {
+        .write_journal(tenant, move |tx, journal| {
             Box::pin(async move {
                 let mut mailbox = mailbox;
                 mailbox.binding = bind(tx, tenant, Binding::None, binding.decide(Binding::None)).await?;
@@ -112,6 +113,8 @@ pub async fn create(app: &App, caller: &Caller, new: NewMailbox) -> Result<Mailb
                 if let Some(smtp) = smtp {
                     tx.set_login(tenant, id, Service::Smtp, &smtp).await?;
                 }
+                journal.of(&mailbox);
+                journal.mailbox(EventType::MailboxCreated);
                 Ok(mailbox)
             })
         })
@@ -146,6 +149,7 @@ fn fresh(id: Uuid, new: NewMailbox, created_by: Option<Member>, now: DateTime<Ut
         error: None,
         last_synced_at: None,
         sync_progress: None,
+        backfilled_at: None,
         created_at: now,
         updated_at: now,
     }
@@ -164,7 +168,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     }
     let data_key = sealing_key(app, tenant, &patch).await?;
     let (updated, restart) = app
-        .write(move |tx| {
+        .write_journal(tenant, move |tx, journal| {
             Box::pin(async move {
                 let before = lock(tx, tenant, seen, id).await?;
                 let mut mailbox = before.clone();
@@ -190,9 +194,13 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                 }
                 let changed = relogin || smtp.is_present() || mailbox != before;
                 change_smtp(tx, data_key.as_ref(), now, tenant, id, smtp).await?;
+                // From this event on they go to the new agent or team.
+                journal.of(&mailbox);
                 if changed {
                     mailbox.updated_at = now;
                     tx.update_mailbox(tenant, &mailbox).await?;
+                    journal.mailbox(EventType::MailboxUpdated);
+                    journal.state(before.state(), &mailbox);
                 }
                 if switched || relogin {
                     tx.revoke_lease(tenant, id).await?;
@@ -212,12 +220,20 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
 async fn relabel(app: &App, caller: &Caller, id: Uuid, labels: Labels) -> Result<Mailbox> {
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let now = app.clock.now();
+    let event = journal::draft(EventType::MailboxUpdated);
     let relabelled = app
         .write_once(move |conn| {
-            Box::pin(async move { conn.relabel_mailbox(tenant, seen, id, &labels, now).await })
+            Box::pin(async move {
+                conn.relabel_mailbox(tenant, seen, id, &labels, (&event, now))
+                    .await
+            })
         })
         .await?;
-    relabelled.ok_or(Error::NotFound(RESOURCE))
+    let (mailbox, changed) = relabelled.ok_or(Error::NotFound(RESOURCE))?;
+    if changed {
+        app.signals.wake_events(tenant);
+    }
+    Ok(mailbox)
 }
 
 /// The key that seals what belongs to the tenant, when the change brings a password or tokens.
@@ -235,9 +251,12 @@ pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
     caller.require(Scope::MailboxesWrite)?;
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let now = app.clock.now();
-    app.write(move |tx| {
+    app.write_journal(tenant, move |tx, journal| {
         Box::pin(async move {
-            lock(tx, tenant, seen, id).await?;
+            let mailbox = lock(tx, tenant, seen, id).await?;
+            // It stands for the end of every message of it.
+            journal.of(&mailbox);
+            journal.mailbox(EventType::MailboxDeleted);
             tx.revoke_lease(tenant, id).await?;
             tx.delete_messages_of(tenant, id, now).await?;
             tx.retire_mailbox(tenant, id, now).await
@@ -255,13 +274,16 @@ pub async fn reconnect(app: &App, caller: &Caller, id: Uuid) -> Result<Mailbox> 
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let now = app.clock.now();
     let mailbox = app
-        .write(move |tx| {
+        .write_journal(tenant, move |tx, journal| {
             Box::pin(async move {
                 let mut mailbox = lock(tx, tenant, seen, id).await?;
+                let before = mailbox.state();
                 mailbox.halted = false;
                 mailbox.facts.phase = mailbox.facts.phase.after(Signal::Closed);
                 mailbox.updated_at = now;
                 tx.update_mailbox(tenant, &mailbox).await?;
+                journal.of(&mailbox);
+                journal.state(before, &mailbox);
                 tx.revoke_lease(tenant, id).await?;
                 // Whoever asks for this may have mended what kept messages from being stored.
                 let folders = tx.list_folders(tenant, id).await?;

@@ -8,6 +8,8 @@ pub mod attachments;
 pub mod auth;
 pub mod bootstrap;
 pub mod credentials;
+pub mod events;
+mod journal;
 pub mod keys;
 pub mod leases;
 pub mod limits;

@@ -7,9 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::model::id::TenantId;
 
 /// So many messages that are stored at once are not the day's mail: more of them follow.
 const MANY: usize = 50;
@@ -23,6 +25,7 @@ pub struct Signals {
     index: Notify,
     taken_in: Mutex<Option<Instant>>,
     running: Mutex<HashMap<Uuid, (u64, CancellationToken)>>,
+    events: Mutex<HashMap<TenantId, watch::Sender<()>>>,
 }
 
 impl Signals {
@@ -58,6 +61,26 @@ impl Signals {
     /// Waits until [`Self::wake_index`] is called.
     pub async fn index_woken(&self) {
         self.index.notified().await;
+    }
+
+    /// Says that events of a tenant were committed.
+    pub fn wake_events(&self, tenant: TenantId) {
+        if let Some(followers) = self.followers().get(&tenant) {
+            followers.send_replace(());
+        }
+    }
+
+    /// What changes when [`Self::wake_events`] is called; `None` where so many follow the tenant's log already.
+    pub fn follow_events(&self, tenant: TenantId, most: usize) -> Option<watch::Receiver<()>> {
+        let mut followers = self.followers();
+        // Those whose last follower has gone.
+        followers.retain(|_, followers| followers.receiver_count() > 0);
+        let of_tenant = followers.entry(tenant).or_default();
+        (of_tenant.receiver_count() < most).then(|| of_tenant.subscribe())
+    }
+
+    fn followers(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, watch::Sender<()>>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes a mailbox's connection, if this process has one.

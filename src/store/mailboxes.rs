@@ -1,4 +1,4 @@
-//! Mailboxes and the sealed logins of their servers.
+//! Mailboxes.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Conn, members, on,
-    schema::{mailbox_credentials, mailboxes},
+    schema::mailboxes,
     types::{At, Id},
     unreadable,
 };
@@ -16,21 +16,19 @@ use crate::model::{
     Error, Result,
     agent::AgentKind,
     caller::Visibility,
-    credentials::Auth,
+    event::Draft,
     id::TenantId,
-    mailbox::{
-        Binding, ConnectionError, Labels, Mailbox, MailboxFilter, Security, ServerSettings, Service,
-        SyncProgress,
-    },
+    mailbox::{Binding, ConnectionError, Labels, Mailbox, MailboxFilter, SyncProgress},
     member::Member,
     message::address_key,
     page::{Page, PageRequest, Position},
+    patch::Patch,
     provider::Provider,
     state::{Facts, Phase},
 };
 
 /// A row of `mailboxes`.
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = mailboxes, treat_none_as_default_value = false)]
 pub(crate) struct Row {
     id: Id,
@@ -61,6 +59,7 @@ pub(crate) struct Row {
     retired_at: Option<At>,
     created_at: At,
     updated_at: At,
+    backfilled_at: Option<At>,
 }
 
 /// The columns of `mailboxes` that a change may set; counters and progress are the sync's own.
@@ -85,6 +84,21 @@ pub(crate) struct Changes {
     error_message: Option<String>,
     error_since: Option<At>,
     updated_at: At,
+}
+
+/// A change of a mailbox's labels, with the event that is written where it changes something.
+pub(crate) struct Relabel {
+    pub(crate) tenant: Id,
+    /// The member who must have created it, if it must be one.
+    pub(crate) seen: Option<Id>,
+    pub(crate) mailbox: Id,
+    /// `None` leaves it as it is.
+    pub(crate) name: Option<Option<String>>,
+    /// The same.
+    pub(crate) signature: Option<Option<String>>,
+    pub(crate) at: At,
+    pub(crate) event: Id,
+    pub(crate) kind: &'static str,
 }
 
 /// A row with the member who created it.
@@ -133,6 +147,7 @@ impl Row {
             retired_at: None,
             created_at: mailbox.created_at.into(),
             updated_at: mailbox.updated_at.into(),
+            backfilled_at: mailbox.backfilled_at.map(At),
         })
     }
 
@@ -157,6 +172,36 @@ impl Row {
             error_since: self.error_since,
             updated_at: self.updated_at,
         }
+    }
+
+    pub(crate) const fn is_retired(&self) -> bool {
+        self.retired_at.is_some()
+    }
+
+    pub(crate) const fn created_by(&self) -> Option<Id> {
+        self.created_by
+    }
+
+    /// The agent or team that it is bound to.
+    pub(crate) fn bound_to(&self) -> Option<Id> {
+        self.agent_id.or(self.team_id)
+    }
+
+    /// Sets those labels that are given; true when one is another than before.
+    pub(crate) fn relabel(
+        &mut self,
+        name: Option<Option<String>>,
+        signature: Option<Option<String>>,
+    ) -> bool {
+        let before = self.labels();
+        self.name = name.unwrap_or_else(|| self.name.take());
+        self.default_signature_html = signature.unwrap_or_else(|| self.default_signature_html.take());
+        self.labels() != before
+    }
+
+    /// Its name and its signature.
+    pub(crate) fn labels(&self) -> (Option<String>, Option<String>) {
+        (self.name.clone(), self.default_signature_html.clone())
     }
 
     fn binding(&self) -> Binding {
@@ -210,6 +255,7 @@ fn read(row: Row, created_by: Option<Member>) -> Result<Mailbox> {
             done: row.sync_done,
             total: row.sync_total,
         }),
+        backfilled_at: row.backfilled_at.map(DateTime::from),
         address: row.address,
         name: row.name,
         default_signature_html: row.default_signature_html,
@@ -217,29 +263,6 @@ fn read(row: Row, created_by: Option<Member>) -> Result<Mailbox> {
         created_at: row.created_at.into(),
         updated_at: row.updated_at.into(),
     })
-}
-
-/// A row of `mailbox_credentials`.
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = mailbox_credentials, treat_none_as_default_value = false)]
-pub(crate) struct LoginRow {
-    host: String,
-    port: i32,
-    security: String,
-    username: String,
-    auth: String,
-    secret: Vec<u8>,
-}
-
-/// A server's settings with the password or tokens as they are encrypted at rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedLogin {
-    /// Where and who.
-    pub settings: ServerSettings,
-    /// What is sealed.
-    pub auth: Auth,
-    /// The sealed password or tokens.
-    pub secret: Vec<u8>,
 }
 
 impl Conn {
@@ -318,24 +341,38 @@ impl Conn {
         on!(self, mailboxes::update(tenant, mailbox.id, &changes))
     }
 
-    /// Stores the labels of a mailbox that the caller sees and that is not retired, in one statement; answers what the
-    /// mailbox then is.
+    /// Stores the labels of a mailbox that the caller sees and that is not retired; answers what the mailbox then is, and
+    /// whether that was a change. Only then `event` is written, with the next numbers. A transaction of its own.
     pub async fn relabel_mailbox(
         &mut self,
         tenant: TenantId,
         seen: Visibility,
         id: Uuid,
         labels: &Labels,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Mailbox>> {
-        let Some(row) = on!(&mut *self, mailboxes::relabel(tenant, seen, id, labels, now))? else {
+        (event, now): (&Draft, DateTime<Utc>),
+    ) -> Result<Option<(Mailbox, bool)>> {
+        let given = |label: &Patch<String>| label.is_present().then(|| label.value().cloned());
+        let change = Relabel {
+            tenant: Id(tenant.0),
+            seen: match seen {
+                Visibility::All => None,
+                Visibility::CreatedBy(member) => Some(Id(member)),
+            },
+            mailbox: Id(id),
+            name: given(&labels.name),
+            signature: given(&labels.default_signature_html),
+            at: At(now),
+            event: Id(event.id),
+            kind: event.kind.as_str(),
+        };
+        let Some((row, changed)) = on!(&mut *self, mailboxes::relabel(change))? else {
             return Ok(None);
         };
         let member = match row.created_by.map(Uuid::from) {
             None => None,
             Some(member) => self.get_member(tenant, member).await?,
         };
-        read(row, member).map(Some)
+        Ok(Some((read(row, member)?, changed)))
     }
 
     /// Retires a mailbox and erases its logins.
@@ -380,70 +417,13 @@ impl Conn {
         on!(self, mailboxes::set_progress(tenant, id, progress))
     }
 
+    /// Stores that the first backfill is done.
+    pub async fn end_backfill(&mut self, tenant: TenantId, id: Uuid, at: DateTime<Utc>) -> Result<()> {
+        on!(self, mailboxes::end_backfill(tenant, id, at))
+    }
+
     /// Stores when a pass over the folders ended.
     pub async fn set_last_synced(&mut self, tenant: TenantId, id: Uuid, at: DateTime<Utc>) -> Result<()> {
         on!(self, mailboxes::set_last_synced(tenant, id, at))
-    }
-
-    /// Stores a server's settings and sealed secret, in place of what was there.
-    pub async fn set_login(
-        &mut self,
-        tenant: TenantId,
-        mailbox: Uuid,
-        service: Service,
-        login: &SealedLogin,
-    ) -> Result<()> {
-        let row = LoginRow {
-            host: login.settings.host.clone(),
-            port: i32::from(login.settings.port),
-            security: login.settings.security.as_str().to_owned(),
-            username: login.settings.username.clone(),
-            auth: login.auth.as_str().to_owned(),
-            secret: login.secret.clone(),
-        };
-        on!(self, mailboxes::set_login(tenant, mailbox, service, &row))
-    }
-
-    /// A server's settings and sealed secret.
-    pub async fn get_login(
-        &mut self,
-        tenant: TenantId,
-        mailbox: Uuid,
-        service: Service,
-    ) -> Result<Option<SealedLogin>> {
-        let Some(row) = on!(self, mailboxes::get_login(tenant, mailbox, service))? else {
-            return Ok(None);
-        };
-        let security =
-            Security::parse(&row.security).ok_or_else(|| unreadable("mailbox_credentials.security"))?;
-        let port = u16::try_from(row.port).map_err(|_| unreadable("mailbox_credentials.port"))?;
-        let settings = ServerSettings {
-            host: row.host,
-            port,
-            security,
-            username: row.username,
-        };
-        Ok(Some(SealedLogin {
-            settings,
-            auth: Auth::parse(&row.auth).ok_or_else(|| unreadable("mailbox_credentials.auth"))?,
-            secret: row.secret,
-        }))
-    }
-
-    /// Puts tokens in the place of those that were read; false when others have taken their place since.
-    pub async fn swap_tokens(
-        &mut self,
-        tenant: TenantId,
-        mailbox: Uuid,
-        service: Service,
-        read: &[u8],
-        new: &[u8],
-    ) -> Result<bool> {
-        on!(self, mailboxes::swap_tokens(tenant, mailbox, service, read, new))
-    }
-
-    /// Erases a server's settings.
-    pub async fn delete_login(&mut self, tenant: TenantId, mailbox: Uuid, service: Service) -> Result<()> {
-        on!(self, mailboxes::delete_login(tenant, mailbox, service))
     }
 }

@@ -10,9 +10,11 @@
 mod agents;
 mod attachments;
 mod blobs;
+mod events;
 mod folders;
 mod keys;
 mod leases;
+mod logins;
 mod mailboxes;
 mod members;
 mod messages;
@@ -34,8 +36,9 @@ use std::{future::Future, path::PathBuf, pin::Pin};
 
 pub use self::{
     blobs::{Blobs, Listed as ListedBlob},
+    events::EventSpan,
     keys::Credential,
-    mailboxes::SealedLogin,
+    logins::SealedLogin,
     messages::{MessageInsert, StoredRaw},
     placements::PlacementRow,
     search::{IndexJob, Indexed, SearchCaps, Words},

@@ -1,5 +1,7 @@
 //! PostgreSQL: its pool, its migrations, and the queries compiled for it.
 
+mod events;
+
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -16,6 +18,8 @@ use diesel_async::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
+
+use events::{append_events, relabel};
 
 use super::{
     PostgresUrl, placements,

@@ -2,12 +2,12 @@
 
 /// Declares a table whose columns may be of the store's own SQL types.
 macro_rules! tables {
-    ($($name:ident ($($key:ident),+) { $($column:ident -> $type:ty,)+ })+) => { $(
+    ($($name:ident ($($key:ident),+) { $($(#[$meta:meta])* $column:ident -> $type:ty,)+ })+) => { $(
         diesel::table! {
             use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
             use crate::store::types::{Guid, Instant};
 
-            $name ($($key),+) { $($column -> $type,)+ }
+            $name ($($key),+) { $($(#[$meta])* $column -> $type,)+ }
         }
     )+ };
 }
@@ -97,6 +97,8 @@ tables! {
         retired_at -> Nullable<Instant>,
         created_at -> Instant,
         updated_at -> Instant,
+        event_sequence -> Nullable<BigInt>,
+        backfilled_at -> Nullable<Instant>,
     }
 
     mailbox_credentials (tenant_id, mailbox_id, service) {
@@ -249,6 +251,25 @@ tables! {
         tried_at -> Nullable<Instant>,
     }
 
+    event_counters (tenant_id) {
+        tenant_id -> Guid,
+        position -> BigInt,
+    }
+
+    events (tenant_id, position) {
+        tenant_id -> Guid,
+        position -> BigInt,
+        id -> Guid,
+        #[sql_name = "type"]
+        kind -> Text,
+        mailbox_id -> Nullable<Guid>,
+        sequence -> Nullable<BigInt>,
+        message_id -> Nullable<Guid>,
+        agent_id -> Nullable<Guid>,
+        detail -> Nullable<Text>,
+        created_at -> Instant,
+    }
+
     search_queue (tenant_id, message_id) {
         tenant_id -> Guid,
         message_id -> Guid,
@@ -265,6 +286,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     agents,
     api_keys,
     attachments,
+    event_counters,
+    events,
     folders,
     mailbox_credentials,
     mailbox_leases,

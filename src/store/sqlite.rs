@@ -1,5 +1,7 @@
 //! SQLite: its readers and its one writer, its migrations, and the queries compiled for it.
 
+mod events;
+
 use std::{
     path::Path,
     sync::mpsc::{SyncSender, sync_channel},
@@ -21,6 +23,8 @@ use diesel_async::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
+
+use events::{append_events, relabel};
 
 use super::{
     placements,

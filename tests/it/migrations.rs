@@ -70,6 +70,7 @@ async fn schema(fixture: &Fixture, backend: Backend) -> BTreeSet<String> {
                     row[1]
                         .replace(" public.", " ")
                         .replace(" USING btree", "")
+                        .replace("::text", "")
                         .replace(['(', ')', '"'], " "),
                 );
             }

@@ -72,6 +72,10 @@ async fn no_row_points_into_another_tenant(backend: Backend) {
         to,
     } in &keys
     {
+        if from.len() == 1 && parent != "tenants" {
+            // A row of the tenant itself: there is nothing else in it that could be another's.
+            continue;
+        }
         let (column, target) = (from.last().unwrap(), to.last().unwrap());
         let foreign = if parent == "tenants" {
             id(uuid::Uuid::from_u128(1))
@@ -108,11 +112,14 @@ async fn no_row_points_into_another_tenant(backend: Backend) {
 }
 
 /// Columns that end in `_id` and name no row of ours.
-const NO_ROW: [&str; 4] = [
+const NO_ROW: [&str; 6] = [
     "messages.message_id",
     "folders.object_id",
     "mailboxes.external_account_id",
     "attachments.content_id",
+    // An event outlives these.
+    "events.message_id",
+    "events.agent_id",
 ];
 
 async fn every_id_is_a_foreign_key(backend: Backend) {

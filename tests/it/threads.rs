@@ -17,7 +17,7 @@ use postroom::{
     },
     service::{
         App,
-        sync::{Arrival, Raw, store_arrivals},
+        sync::{Arrival, Found, Raw, store_arrivals},
         threads::{self, ViewPages},
     },
     store::MessageInsert,
@@ -233,7 +233,7 @@ async fn promise_7_threads_do_not_depend_on_the_order_of_arrival(backend: Backen
             });
             let folder = folder(app, caller.tenant_id, &synced).await;
             let arrivals = arrivals.collect();
-            store_arrivals(app, synced.fence, folder, arrivals, None)
+            store_arrivals(app, synced.fence, folder, (Found::Before, arrivals), None)
                 .await
                 .unwrap();
             for thread in some_threads(app, &caller, synced.fence.mailbox).await {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    App, Fence, Fenced, fenced,
+    App, Fence, Fenced, announced,
     labels::{self, Labelled},
     presence,
 };
@@ -14,13 +14,14 @@ use crate::{
     model::{
         Result,
         attachment::Attachment,
+        event::EventType,
         folder::Folder,
         id::{self, TenantId},
         mailbox::{Mailbox, SyncProgress},
         message::{Address, Message, Parsed, Participant, ParticipantKind, Presence, Thread},
         thread::{self, RefHash, StoredThread},
     },
-    service::{mailboxes::is_own, sweep},
+    service::{journal::Journal, mailboxes::is_own, sweep},
     store::{Conn, MessageInsert, PlacementRow, ThreadRef},
 };
 
@@ -49,6 +50,22 @@ pub struct Arrival {
     pub label_folders: Option<Vec<Uuid>>,
 }
 
+/// How messages were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// They came since the folder's UIDs are followed.
+    Since,
+    /// They were there before: by its backfill. That of a mailbox that was just connected is not announced.
+    Before,
+}
+
+impl Found {
+    /// What is found so in a mailbox is no news while this holds.
+    pub(super) const fn is_hushed(self, mailbox: &Mailbox) -> bool {
+        matches!(self, Self::Before) && mailbox.backfilled_at.is_none()
+    }
+}
+
 /// Where the bytes of a message are when it is stored.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Raw {
@@ -59,22 +76,25 @@ pub enum Raw {
 }
 
 /// Stores a batch of messages of one folder, its cursor, and the progress of a first sync, in one transaction. A message
-/// that is known only gets another place. Answers the folder with its new count.
+/// that is known only gets another place; each new one is announced. Answers the folder with its new count.
 pub async fn store_arrivals(
     app: &App,
     fence: Fence,
     folder: Folder,
-    arrivals: Vec<Arrival>,
+    (found, arrivals): (Found, Vec<Arrival>),
     progress: Option<SyncProgress>,
 ) -> Fenced<Folder> {
     let (now, count) = (app.clock.now(), arrivals.len());
     let large = arrivals.iter().filter(|arrival| matches!(arrival.raw, Raw::Blob));
     let (large, blobs) = (large.map(|arrival| arrival.sha256).collect(), app.blobs.clone());
-    let stored = fenced(app, fence, move |tx, mailbox| {
+    let stored = announced(app, fence, move |tx, mailbox, journal| {
         Box::pin(async move {
+            if found.is_hushed(&mailbox) {
+                journal.hush();
+            }
             sweep::hold(tx, &blobs, fence.tenant, large).await?;
             let mut folder = folder;
-            let mut batch = Batch::new(tx, fence, &mailbox, now);
+            let mut batch = Batch::new((tx, journal), fence, &mailbox, now);
             if arrivals.iter().any(|arrival| arrival.label_folders.is_some()) {
                 batch.folders = presence::folders_of(batch.tx, fence.tenant, fence.mailbox).await?;
             }
@@ -97,6 +117,7 @@ pub async fn store_arrivals(
 /// What one transaction of new messages works with.
 struct Batch<'t> {
     tx: &'t mut Conn,
+    journal: &'t mut Journal,
     fence: Fence,
     tenant: TenantId,
     mailbox: &'t Mailbox,
@@ -122,9 +143,15 @@ struct Threads {
 }
 
 impl<'t> Batch<'t> {
-    fn new(tx: &'t mut Conn, fence: Fence, mailbox: &'t Mailbox, now: DateTime<Utc>) -> Self {
+    fn new(
+        (tx, journal): (&'t mut Conn, &'t mut Journal),
+        fence: Fence,
+        mailbox: &'t Mailbox,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             tx,
+            journal,
             fence,
             tenant: fence.tenant,
             mailbox,
@@ -181,7 +208,14 @@ impl<'t> Batch<'t> {
         .await?;
         // Those that are new were stored with the folders of their labels.
         let again = moved.into_iter().filter(|id| !fresh.contains_key(id)).collect();
-        presence::settle(self.tx, self.tenant, self.mailbox, again, self.now).await?;
+        presence::settle(
+            (self.tx, self.journal),
+            self.tenant,
+            self.mailbox,
+            again,
+            self.now,
+        )
+        .await?;
         Ok(placed)
     }
 
@@ -321,6 +355,14 @@ impl<'t> Batch<'t> {
             .flat_map(|insert| insert.message.attachments.clone())
             .collect();
         let ids: Vec<Uuid> = inserts.iter().map(|insert| insert.message.id).collect();
+        for MessageInsert { message, .. } in &inserts {
+            let kind = if message.incoming {
+                EventType::MessageReceived
+            } else {
+                EventType::MessageUpdated
+            };
+            self.journal.message(kind, message.id);
+        }
         self.tx.create_messages(self.tenant, inserts).await?;
         self.tx.create_attachments(self.tenant, &attachments).await?;
         let placed = self
@@ -339,7 +381,14 @@ impl<'t> Batch<'t> {
             .map(|(_, message)| *message)
             .filter(|id| !fresh.contains_key(id) || !seen.insert(*id))
             .collect();
-        presence::settle(self.tx, self.tenant, self.mailbox, again, self.now).await?;
+        presence::settle(
+            (self.tx, self.journal),
+            self.tenant,
+            self.mailbox,
+            again,
+            self.now,
+        )
+        .await?;
         Ok(i64::try_from(placed.len()).unwrap_or_default())
     }
 }

@@ -1,6 +1,6 @@
 //! The folder list: new folders come, renamed ones keep their id, and one that was missing twice goes.
 
-use super::{App, Fence, Fenced, fenced, labels, presence};
+use super::{App, Fence, Fenced, announced, fenced, labels, presence};
 use crate::model::folder::{Folder, FolderRole};
 
 /// A folder must be missing from this many listings in a row, each of another connection, before it goes.
@@ -52,7 +52,7 @@ pub async fn save_folders(
     first_of_connection: bool,
 ) -> Fenced<Vec<Folder>> {
     let now = app.clock.now();
-    fenced(app, fence, move |tx, mailbox| {
+    announced(app, fence, move |tx, mailbox, journal| {
         Box::pin(async move {
             let mut stored = tx.list_folders(fence.tenant, fence.mailbox).await?;
             let labelled = labels::offers_labels(&mailbox);
@@ -88,7 +88,7 @@ pub async fn save_folders(
                 if folder.missing < MISSING_BEFORE_GONE || hidden {
                     tx.update_folder(fence.tenant, &folder, 0).await?;
                 } else {
-                    presence::remove_folder(tx, fence.tenant, &mailbox, &folder, now).await?;
+                    presence::remove_folder((tx, journal), fence.tenant, &mailbox, &folder, now).await?;
                 }
             }
             Ok(kept)

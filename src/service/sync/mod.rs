@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use self::{
-    arrivals::{Arrival, Raw, store_arrivals},
+    arrivals::{Arrival, Found, Raw, store_arrivals},
     aside::{list_aside, release_aside, set_aside, try_aside},
     folders::{Listed, begin_generation, count, known_folders, save_folder, save_folders},
     labels::{adopt_label_folders, finish_label_folders},
@@ -26,11 +26,12 @@ pub(super) use self::{
     labels::{apply as apply_labels, offers_labels},
     presence::settle,
 };
-use super::{App, logins};
+use super::{App, journal::Journal, logins};
 use crate::{
     model::{
         Error, Result,
         caller::Visibility,
+        event::EventType,
         folder::{Folder, Seen},
         lease::Fence,
         mailbox::{ConnectionError, Mailbox, ServerLogin, Service, SyncProgress},
@@ -63,6 +64,27 @@ where
         Box::pin(async move {
             match tx.lock_fenced(fence).await? {
                 Some(mailbox) => work(tx, mailbox).await.map(Some),
+                None => Ok(None),
+            }
+        })
+    })
+    .await?
+    .ok_or(Halt::Fenced)
+}
+
+/// The same for a transaction that has something to tell.
+async fn announced<T, F>(app: &App, fence: Fence, work: F) -> Fenced<T>
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut Conn, Mailbox, &'c mut Journal) -> Work<'c, T> + Send + 'static,
+{
+    app.write_journal(fence.tenant, move |tx, journal| {
+        Box::pin(async move {
+            match tx.lock_fenced(fence).await? {
+                Some(mailbox) => {
+                    journal.of(&mailbox);
+                    work(tx, mailbox, journal).await.map(Some)
+                }
                 None => Ok(None),
             }
         })
@@ -115,8 +137,9 @@ impl Report {
 /// refused stop dialling.
 pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> {
     let now = app.clock.now();
-    fenced(app, fence, move |tx, mut mailbox| {
+    announced(app, fence, move |tx, mut mailbox, journal| {
         Box::pin(async move {
+            let state = mailbox.state();
             let before = (
                 mailbox.facts,
                 mailbox.halted,
@@ -156,6 +179,12 @@ pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> 
                 mailbox.updated_at = now;
                 tx.update_mailbox(fence.tenant, &mailbox).await?;
             }
+            let (_, _, error, capabilities) = before;
+            let shown = (error, capabilities) != (mailbox.error.clone(), mailbox.capabilities.clone());
+            // With a change of the state comes why.
+            if !journal.state(state, &mailbox) && shown {
+                journal.mailbox(EventType::MailboxUpdated);
+            }
             Ok(mailbox)
         })
     })
@@ -168,6 +197,21 @@ pub async fn save_progress(app: &App, fence: Fence, progress: Option<SyncProgres
         Box::pin(async move {
             tx.set_progress(fence.tenant, fence.mailbox, progress.as_ref())
                 .await
+        })
+    })
+    .await
+}
+
+/// Stores that the backfill is done; that of the mailbox's first one is told.
+pub async fn end_backfill(app: &App, fence: Fence) -> Fenced<()> {
+    let now = app.clock.now();
+    announced(app, fence, move |tx, mailbox, journal| {
+        Box::pin(async move {
+            if mailbox.backfilled_at.is_some() {
+                return tx.set_progress(fence.tenant, fence.mailbox, None).await;
+            }
+            journal.mailbox(EventType::MailboxBackfillCompleted);
+            tx.end_backfill(fence.tenant, fence.mailbox, now).await
         })
     })
     .await

@@ -6,18 +6,19 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    App, Fence, Fenced, fenced,
+    App, Fence, Fenced, Found, announced,
     labels::{self, Labelled},
 };
 use crate::{
     model::{
         Result,
+        event::EventType,
         folder::{FlagUpdate, Folder},
         id::TenantId,
         mailbox::Mailbox,
         message::{Message, ParticipantKind, Presence},
     },
-    service::mailboxes::is_own,
+    service::{journal::Journal, mailboxes::is_own},
     store::{Conn, PlacementRow},
 };
 
@@ -27,14 +28,14 @@ const STALE_BATCH: i64 = 500;
 /// Stores flags that changed on the server, together with the folder's cursor.
 pub async fn apply_flags(app: &App, fence: Fence, folder: Folder, updates: Vec<FlagUpdate>) -> Fenced<()> {
     let now = app.clock.now();
-    fenced(app, fence, move |tx, mailbox| {
+    announced(app, fence, move |tx, mailbox, journal| {
         Box::pin(async move {
             let generation = folder.cursor.uid_validity;
             let mut changed = tx
                 .update_flags(fence.tenant, folder.id, generation, &updates)
                 .await?;
             changed.extend(labels::apply(tx, (fence.tenant, fence.mailbox), &folder, &updates).await?);
-            settle(tx, fence.tenant, &mailbox, changed, now).await?;
+            settle((tx, journal), fence.tenant, &mailbox, changed, now).await?;
             tx.update_folder(fence.tenant, &folder, 0).await.map(drop)
         })
     })
@@ -44,7 +45,7 @@ pub async fn apply_flags(app: &App, fence: Fence, folder: Folder, updates: Vec<F
 /// Takes copies away that the server has no more, together with the folder's cursor. Answers the folder's new count.
 pub async fn apply_expunges(app: &App, fence: Fence, folder: Folder, uids: Vec<i64>) -> Fenced<Folder> {
     let now = app.clock.now();
-    fenced(app, fence, move |tx, mailbox| {
+    announced(app, fence, move |tx, mailbox, journal| {
         Box::pin(async move {
             let mut folder = folder;
             let generation = folder.cursor.uid_validity;
@@ -52,7 +53,7 @@ pub async fn apply_expunges(app: &App, fence: Fence, folder: Folder, uids: Vec<i
                 .delete_placements(fence.tenant, folder.id, generation, &uids)
                 .await?;
             let fewer = -i64::try_from(removed.len()).unwrap_or_default();
-            settle(tx, fence.tenant, &mailbox, removed, now).await?;
+            settle((tx, journal), fence.tenant, &mailbox, removed, now).await?;
             folder.message_count = tx.update_folder(fence.tenant, &folder, fewer).await?;
             Ok(folder)
         })
@@ -75,10 +76,18 @@ pub struct Place {
 
 /// Places messages that are known, from the folder's earlier generation or from another folder. They are neither fetched
 /// nor announced again.
-pub async fn place_matched(app: &App, fence: Fence, folder: Folder, matched: Vec<Place>) -> Fenced<Folder> {
+pub async fn place_matched(
+    app: &App,
+    fence: Fence,
+    folder: Folder,
+    (found, matched): (Found, Vec<Place>),
+) -> Fenced<Folder> {
     let now = app.clock.now();
-    fenced(app, fence, move |tx, mailbox| {
+    announced(app, fence, move |tx, mailbox, journal| {
         Box::pin(async move {
+            if found.is_hushed(&mailbox) {
+                journal.hush();
+            }
             let mut folder = folder;
             let rows: Vec<PlacementRow> = matched
                 .iter()
@@ -95,7 +104,7 @@ pub async fn place_matched(app: &App, fence: Fence, folder: Folder, matched: Vec
             let mut changed: Vec<Uuid> = placed.into_iter().map(|(_, message)| message).collect();
             let labelled: Vec<Labelled> = matched.iter().filter_map(Place::labelled).collect();
             changed.extend(labels::set_rows(tx, (fence.tenant, fence.mailbox), &folder, &labelled).await?);
-            settle(tx, fence.tenant, &mailbox, changed, now).await?;
+            settle((tx, journal), fence.tenant, &mailbox, changed, now).await?;
             folder.message_count = tx.update_folder(fence.tenant, &folder, more).await?;
             Ok(folder)
         })
@@ -107,13 +116,13 @@ pub async fn place_matched(app: &App, fence: Fence, folder: Folder, matched: Vec
 pub async fn drop_stale(app: &App, fence: Fence, folder: &Folder) -> Fenced<bool> {
     let now = app.clock.now();
     let (id, generation) = (folder.id, folder.cursor.uid_validity);
-    fenced(app, fence, move |tx, mailbox| {
+    announced(app, fence, move |tx, mailbox, journal| {
         Box::pin(async move {
             let removed = tx
                 .delete_stale_placements(fence.tenant, id, generation, STALE_BATCH)
                 .await?;
             let more = !removed.is_empty();
-            settle(tx, fence.tenant, &mailbox, removed, now).await?;
+            settle((tx, journal), fence.tenant, &mailbox, removed, now).await?;
             Ok(more)
         })
     })
@@ -123,10 +132,10 @@ pub async fn drop_stale(app: &App, fence: Fence, folder: &Folder) -> Fenced<bool
 /// Gives up waiting for the new copies of messages that were to be moved.
 pub async fn end_moves(app: &App, fence: Fence) -> Fenced<()> {
     let now = app.clock.now();
-    fenced(app, fence, move |tx, mailbox| {
+    announced(app, fence, move |tx, mailbox, journal| {
         Box::pin(async move {
             let ended = tx.end_overdue_moves(fence.tenant, fence.mailbox, now).await?;
-            settle(tx, fence.tenant, &mailbox, ended, now).await
+            settle((tx, journal), fence.tenant, &mailbox, ended, now).await
         })
     })
     .await
@@ -134,7 +143,7 @@ pub async fn end_moves(app: &App, fence: Fence) -> Fenced<()> {
 
 /// Takes a folder away with the copies that lay in it.
 pub(super) async fn remove_folder(
-    tx: &mut Conn,
+    (tx, journal): (&mut Conn, &mut Journal),
     tenant: TenantId,
     mailbox: &Mailbox,
     folder: &Folder,
@@ -148,15 +157,16 @@ pub(super) async fn remove_folder(
         if removed.is_empty() {
             break;
         }
-        settle(tx, tenant, mailbox, removed, now).await?;
+        settle((tx, journal), tenant, mailbox, removed, now).await?;
     }
     tx.delete_folder(tenant, folder.id).await
 }
 
 /// Works out anew what follows from the placements of these messages: flags, folders, and whether they are there at all.
-/// A message without a copy becomes a tombstone, unless it is being moved; one that has a copy again is revived.
+/// A message without a copy becomes a tombstone, unless it is being moved; one that has a copy again is revived. Each change
+/// is noted.
 pub(in crate::service) async fn settle(
-    tx: &mut Conn,
+    (tx, journal): (&mut Conn, &mut Journal),
     tenant: TenantId,
     mailbox: &Mailbox,
     ids: Vec<Uuid>,
@@ -211,6 +221,12 @@ pub(in crate::service) async fn settle(
         }
         message.updated_at = now;
         tx.update_presence(tenant, &message, deleted).await?;
+        let kind = if deleted {
+            EventType::MessageDeleted
+        } else {
+            EventType::MessageUpdated
+        };
+        journal.message(kind, message.id);
         if deleted != was_deleted {
             came_or_went.push(message.id);
             *threads.entry(message.thread_id).or_default() += if deleted { -1 } else { 1 };

@@ -39,9 +39,10 @@ pub(super) async fn announce(app: &App, target: Target, until: DateTime<Utc>) ->
 /// Applies what was done. `waits`: the message's new copy is still to be found.
 pub(super) async fn apply(app: &App, target: Target, done: Done, waits: bool) -> Result<()> {
     let now = app.clock.now();
-    app.write(move |tx| {
+    app.write_journal(target.tenant, move |tx, journal| {
         Box::pin(async move {
             let mailbox = writable(tx, target).await?;
+            journal.of(&mailbox);
             let tenant = target.tenant;
             let Done {
                 announced: _,
@@ -91,7 +92,7 @@ pub(super) async fn apply(app: &App, target: Target, done: Done, waits: bool) ->
             if !lost {
                 tx.end_move(tenant, target.message).await?;
             }
-            settle(tx, tenant, &mailbox, vec![target.message], now).await
+            settle((tx, journal), tenant, &mailbox, vec![target.message], now).await
         })
     })
     .await?;

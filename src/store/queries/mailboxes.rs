@@ -1,11 +1,7 @@
 //! SQL for mailboxes and their logins.
 
 use chrono::{DateTime, Utc};
-use diesel::{
-    dsl::sql,
-    prelude::*,
-    sql_types::{Bool, Nullable, Text},
-};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -16,16 +12,17 @@ use crate::{
         caller::Visibility,
         credentials::Auth,
         id::TenantId,
-        mailbox::{Labels, MailboxFilter, Service, SyncProgress},
+        mailbox::{MailboxFilter, Service, SyncProgress},
         message::address_key,
         page::PageRequest,
     },
     store::{
-        mailboxes::{Changes, Found, LoginRow, Row},
+        logins::LoginRow,
+        mailboxes::{Changes, Found, Relabel, Row},
         members,
         schema::{mailbox_credentials, mailbox_leases, mailboxes, members as members_table},
         statement::Prepared,
-        types::{At, Id, Instant},
+        types::{At, Id},
     },
 };
 
@@ -172,53 +169,8 @@ pub(crate) async fn update(
     Ok(())
 }
 
-pub(crate) async fn relabel(
-    conn: &mut Connection,
-    tenant: TenantId,
-    seen: Visibility,
-    id: Uuid,
-    labels: &Labels,
-    now: DateTime<Utc>,
-) -> Result<Option<Row>> {
-    let Labels {
-        name,
-        default_signature_html: signature,
-    } = labels;
-    let (set_name, set_signature) = (name.is_present(), signature.is_present());
-    let (name, signature) = (name.value().cloned(), signature.value().cloned());
-    // What does not change leaves the time as it is.
-    let updated_at = sql::<Instant>("CASE WHEN (")
-        .bind::<Bool, _>(set_name)
-        .sql(" AND mailboxes.name IS DISTINCT FROM ")
-        .bind::<Nullable<Text>, _>(name.clone())
-        .sql(") OR (")
-        .bind::<Bool, _>(set_signature)
-        .sql(" AND mailboxes.default_signature_html IS DISTINCT FROM ")
-        .bind::<Nullable<Text>, _>(signature.clone())
-        .sql(") THEN ")
-        .bind::<Instant, _>(At(now))
-        .sql(" ELSE mailboxes.updated_at END");
-    let changes = (
-        set_name.then(|| mailboxes::name.eq(name)),
-        set_signature.then(|| mailboxes::default_signature_html.eq(signature)),
-        mailboxes::updated_at.eq(updated_at),
-    );
-    let target = mailboxes::table
-        .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
-        .filter(mailboxes::id.eq(Id(id)))
-        .filter(mailboxes::retired_at.is_null());
-    let rows: Vec<Row> = match seen {
-        Visibility::All => {
-            let update = diesel::update(target).set(changes);
-            load!(conn, Prepared(update.returning(Row::as_returning())))
-        }
-        Visibility::CreatedBy(member) => {
-            let update = diesel::update(target.filter(mailboxes::created_by.eq(Some(Id(member)))));
-            let update = update.set(changes).returning(Row::as_returning());
-            load!(conn, Prepared(update))
-        }
-    };
-    Ok(rows.into_iter().next())
+pub(crate) async fn relabel(conn: &mut Connection, change: Relabel) -> Result<Option<(Row, bool)>> {
+    super::relabel(conn, change).await
 }
 
 pub(crate) async fn retire(
@@ -272,6 +224,24 @@ pub(crate) async fn set_progress(
             mailboxes::sync_folder.eq(progress.map(|progress| progress.folder.clone())),
             mailboxes::sync_done.eq(progress.map_or(0, |progress| progress.done)),
             mailboxes::sync_total.eq(progress.map_or(0, |progress| progress.total)),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn end_backfill(
+    conn: &mut Connection,
+    tenant: TenantId,
+    id: Uuid,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    diesel::update(mailboxes::table.find((Id(tenant.0), Id(id))))
+        .set((
+            mailboxes::sync_folder.eq(None::<String>),
+            mailboxes::sync_done.eq(0),
+            mailboxes::sync_total.eq(0),
+            mailboxes::backfilled_at.eq(Some(At(at))),
         ))
         .execute(conn)
         .await?;

@@ -5,6 +5,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod attachments;
+pub(crate) mod events;
 pub(crate) mod folders;
 pub(crate) mod keys;
 pub(crate) mod leases;
@@ -22,8 +23,8 @@ pub(crate) mod threads;
 use uuid::Uuid;
 
 use super::{
-    BOTH, Backend, Connection, advisory_lock, find_messages, find_refs, lock_threads, place, render,
-    try_advisory_lock, write_words,
+    BOTH, Backend, Connection, advisory_lock, append_events, find_messages, find_refs, lock_threads, place,
+    relabel, render, try_advisory_lock, write_words,
 };
 use crate::store::types::Id;
 

@@ -102,6 +102,7 @@ pub fn account(mailbox: &Mailbox) -> Option<MailboxAccountResponse> {
         external_account_id,
         error: _,
         last_synced_at: _,
+        backfilled_at: _,
         sync_progress: _,
         created_at,
         updated_at,

@@ -111,6 +111,7 @@ pub(super) fn with_firm(mailbox: &model::mailbox::Mailbox, firm: &Firm) -> Mailb
         external_account_id: _,
         error: _,
         last_synced_at: _,
+        backfilled_at: _,
         sync_progress: _,
         created_at,
         updated_at,

@@ -78,6 +78,7 @@ pub(super) fn mailbox() -> Mailbox {
             since: at(4),
         }),
         last_synced_at: Some(at(5)),
+        backfilled_at: None,
         sync_progress: Some(SyncProgress {
             folder: "INBOX".into(),
             done: 3,

@@ -207,6 +207,7 @@ impl From<model::mailbox::Mailbox> for Mailbox {
             error,
             last_synced_at,
             sync_progress,
+            backfilled_at: _,
             created_at,
             updated_at,
         } = mailbox;

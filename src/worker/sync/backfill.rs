@@ -8,7 +8,7 @@ use super::{
 use crate::{
     mail::imap::{FetchItems, UidSet},
     model::folder::{Cursor, Folder},
-    service::sync,
+    service::sync::{self, Found},
 };
 
 /// The widest windows of UIDs that are asked for at once, where those before were empty: a server with ESEARCH answers in
@@ -31,7 +31,7 @@ impl Connection<'_> {
             return self.begin_generation(folder, &selected).await.map(Some);
         }
         let stale = sync::has_stale(&self.shared.app, self.fence, &folder).await?;
-        let mut intake = Intake::new(folder);
+        let mut intake = Intake::new(folder, Found::Before);
         // All of a small folder at once, however far apart its UIDs lie.
         let small = i64::from(selected.exists) <= WINDOW;
         let window = if small { i64::from(u32::MAX) } else { WINDOW };
@@ -98,7 +98,9 @@ impl Connection<'_> {
             self.finish_storing(intake).await?;
         }
         self.follow_placed(&intake.folder, updates).await?;
-        (intake.folder, rows) = self.place_known(intake.folder.clone(), rows).await?;
+        (intake.folder, rows) = self
+            .place_known(intake.folder.clone(), Found::Before, rows)
+            .await?;
         if stale {
             (intake.folder, rows) = self.recognise(intake.folder.clone(), rows).await?;
         }

@@ -9,7 +9,7 @@ use super::{live::Connection, stop::Stop};
 use crate::{
     mail::imap::{self, FetchRow, ProtocolError, Qresync, Selected, UidSet},
     model::folder::{Cursor, FlagUpdate, Folder, FolderRole},
-    service::sync::{self, Traits},
+    service::sync::{self, Found, Traits},
 };
 
 /// How many messages' metadata are asked for at once.
@@ -166,7 +166,7 @@ impl Connection<'_> {
         let rows = self.complete(rows, &range(next, i64::from(last))).await?;
         let (rows, updates) = self.unplaced(&folder, rows).await?;
         self.follow_placed(&folder, updates).await?;
-        let (folder, rows) = self.place_known(folder, rows).await?;
+        let (folder, rows) = self.place_known(folder, Found::Since, rows).await?;
         self.fetch(folder, rows, |cursor, uid| {
             cursor.last_uid = cursor.last_uid.max(uid);
         })
@@ -183,7 +183,7 @@ impl Connection<'_> {
             let rows = self.complete(rows, &slice).await?;
             let (rows, updates) = self.unplaced(&folder, rows).await?;
             self.follow_placed(&folder, updates).await?;
-            let (placed, rows) = self.place_known(folder, rows).await?;
+            let (placed, rows) = self.place_known(folder, Found::Since, rows).await?;
             folder = self
                 .fetch(placed, rows, |cursor, uid| {
                     cursor.last_uid = cursor.last_uid.max(uid);
@@ -274,7 +274,8 @@ impl Connection<'_> {
                 None => rest.push(row),
             }
         }
-        let folder = sync::place_matched(&self.shared.app, self.fence, folder, places).await?;
+        let folder =
+            sync::place_matched(&self.shared.app, self.fence, folder, (Found::Before, places)).await?;
         Ok((folder, rest))
     }
 

@@ -17,13 +17,14 @@ use crate::{
         folder::{Cursor, Folder},
         mailbox::SyncProgress,
     },
-    service::sync::{self, Arrival},
+    service::sync::{self, Arrival, Found},
 };
 
 /// A folder whose messages are being taken in.
 pub(super) struct Intake {
     /// As it is with the batches that are stored.
     pub(super) folder: Folder,
+    found: Found,
     storing: Option<Storing>,
 }
 
@@ -59,9 +60,10 @@ impl Read {
 }
 
 impl Intake {
-    pub(super) const fn new(folder: Folder) -> Self {
+    pub(super) const fn new(folder: Folder, found: Found) -> Self {
         Self {
             folder,
+            found,
             storing: None,
         }
     }
@@ -75,7 +77,7 @@ impl Connection<'_> {
         rows: Vec<FetchRow>,
         advance: impl Fn(&mut Cursor, i64),
     ) -> Result<Folder, Stop> {
-        let mut intake = Intake::new(folder);
+        let mut intake = Intake::new(folder, Found::Since);
         self.take_in(&mut intake, rows, advance).await?;
         self.finish_storing(&mut intake).await?;
         Ok(intake.folder)
@@ -134,7 +136,7 @@ impl Connection<'_> {
             intake.folder = after;
             return Ok(());
         };
-        let progress = self.progress_with(read.parsing.count());
+        let (progress, found) = (self.progress_with(read.parsing.count()), intake.found);
         #[expect(
             clippy::disallowed_methods,
             reason = "a batch that is being stored outlives its connection: it commits, or meets the fence"
@@ -143,7 +145,7 @@ impl Connection<'_> {
             let begun = Instant::now();
             let (arrivals, held) = read.arrivals().await?;
             let (parsed, messages) = (begun.elapsed(), arrivals.len());
-            let stored = sync::store_arrivals(&app, fence, after, arrivals, progress).await?;
+            let stored = sync::store_arrivals(&app, fence, after, (found, arrivals), progress).await?;
             tracing::debug!(messages, ?parsed, took = ?begun.elapsed().saturating_sub(parsed), "a batch was stored");
             drop(held);
             Ok(stored)
@@ -169,7 +171,8 @@ impl Connection<'_> {
         let read = self.fetch_held(&folder, rows, false).await?;
         let progress = self.progress_with(read.parsing.count());
         let (arrivals, held) = read.arrivals().await?;
-        let stored = sync::store_arrivals(&self.shared.app, self.fence, folder, arrivals, progress).await?;
+        let found = (Found::Since, arrivals);
+        let stored = sync::store_arrivals(&self.shared.app, self.fence, folder, found, progress).await?;
         drop(held);
         Ok(stored)
     }

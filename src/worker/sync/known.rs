@@ -4,7 +4,7 @@ use super::{live::Connection, stop::Stop};
 use crate::{
     mail::imap::FetchRow,
     model::folder::Folder,
-    service::sync::{self, Place},
+    service::sync::{self, Found, Place},
 };
 
 impl Connection<'_> {
@@ -13,6 +13,7 @@ impl Connection<'_> {
     pub(super) async fn place_known(
         &mut self,
         folder: Folder,
+        found: Found,
         rows: Vec<FetchRow>,
     ) -> Result<(Folder, Vec<FetchRow>), Stop> {
         let keys: Vec<Vec<u8>> = rows.iter().filter_map(server_key).collect();
@@ -33,7 +34,7 @@ impl Connection<'_> {
         if let Some(progress) = &mut self.progress {
             progress.done += i64::try_from(places.len()).unwrap_or_default();
         }
-        let folder = sync::place_matched(&self.shared.app, self.fence, folder, places).await?;
+        let folder = sync::place_matched(&self.shared.app, self.fence, folder, (found, places)).await?;
         Ok((folder, rest))
     }
 

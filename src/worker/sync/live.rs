@@ -198,7 +198,7 @@ impl<'c> Connection<'c> {
             }
         }
         sync::end_moves(&self.shared.app, self.fence).await?;
-        sync::save_progress(&self.shared.app, self.fence, None).await?;
+        self.end_backfill().await?;
         self.pass_inbox().await?;
         self.synced().await?;
         sync::report(&self.shared.app, self.fence, Report::of(Signal::CaughtUp)).await?;
@@ -236,9 +236,26 @@ impl<'c> Connection<'c> {
             }
             sync::end_moves(&self.shared.app, self.fence).await?;
         }
-        self.backfill(0).await?;
+        if self.backfill(0).await? {
+            self.end_backfill().await?;
+        }
         self.pass_inbox().await?;
         self.synced().await
+    }
+
+    /// Stores that the backfill is done, if that of every folder is which the server opens.
+    async fn end_backfill(&self) -> Result<(), Stop> {
+        let waits = |folder: &Folder| folder.cursor.uid_validity > 0 && !folder.cursor.is_backfilled();
+        let waiting = self
+            .folders
+            .iter()
+            .any(|folder| self.is_followed(folder) && waits(folder));
+        if waiting || self.main_refused.is_some() {
+            sync::save_progress(&self.shared.app, self.fence, None).await?;
+        } else {
+            sync::end_backfill(&self.shared.app, self.fence).await?;
+        }
+        Ok(())
     }
 
     /// The last pass before IDLE, which listens to the folder that is open.

@@ -14,7 +14,7 @@ use postroom::{
     },
     service::{
         App, bootstrap, leases,
-        sync::{self, Arrival, Fenced, Halt, Listed, Place, Raw, Report},
+        sync::{self, Arrival, Fenced, Found, Halt, Listed, Place, Raw, Report},
     },
 };
 use sha2::{Digest, Sha256};
@@ -85,7 +85,10 @@ async fn write_everything(
         ..folder()
     };
     let mut note = |name, halted| refused.push((name, halted));
-    let new = vec![arrival(b"Subject: new\r\n\r\ntext\r\n", 1_000)];
+    let new = (
+        Found::Since,
+        vec![arrival(b"Subject: new\r\n\r\ntext\r\n", 1_000)],
+    );
     note(
         "store_arrivals",
         halts(sync::store_arrivals(app, fence, folder(), new, None)).await,
@@ -111,7 +114,7 @@ async fn write_everything(
     }];
     note(
         "place_matched",
-        halts(sync::place_matched(app, fence, folder(), place)).await,
+        halts(sync::place_matched(app, fence, folder(), (Found::Since, place))).await,
     );
     let other = Folder {
         cursor: postroom::model::folder::Cursor {
@@ -146,6 +149,7 @@ async fn write_everything(
         "save_progress",
         halts(sync::save_progress(app, fence, Some(progress))).await,
     );
+    note("end_backfill", halts(sync::end_backfill(app, fence)).await);
     note("save_synced", halts(sync::save_synced(app, fence, at(0))).await);
     let aside = sync::set_aside(app, fence, folder(), 1_002, "poison".to_owned());
     note("set_aside", halts(aside).await);

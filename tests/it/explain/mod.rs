@@ -133,11 +133,13 @@ async fn every_statement_uses_an_index_and_names_its_tenant(backend: Backend) {
 }
 
 /// The tables that have a tenant.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 21] = [
     "agent_revisions",
     "agents",
     "api_keys",
     "attachments",
+    "event_counters",
+    "events",
     "folders",
     "mailbox_credentials",
     "mailbox_leases",

@@ -72,6 +72,13 @@ const COPIES: &[(&str, u32, &str)] = &[
         "'message_id', md5(i::text)::uuid, 'mailbox_id', md5((1 + i % 2000)::text)::uuid, \
          'until', now() + make_interval(secs => i)",
     ),
+    ("event_counters", 2_000, "'tenant_id', md5(i::text)::uuid"),
+    (
+        "events",
+        20_000,
+        "'position', i + 100, 'id', md5(i::text)::uuid, 'mailbox_id', md5((1 + i % 2000)::text)::uuid, \
+         'message_id', md5(i::text)::uuid",
+    ),
     (
         "search_queue",
         20_000,

@@ -4,6 +4,7 @@ use postroom::{
     model::{
         agent::AgentKind,
         caller::Visibility,
+        event::{Draft, EventFilter, EventOrder, EventPosition, EventType},
         folder::FlagUpdate,
         id::{self, TenantId},
         mailbox::{Labels, MailboxFilter, Service, SyncProgress},
@@ -13,7 +14,7 @@ use postroom::{
         provider::Provider,
         search::Query,
     },
-    store::{Conn, IndexJob, SearchCaps, Words},
+    store::{Conn, EventSpan, IndexJob, SearchCaps, Words},
 };
 
 use crate::fixture::{Filled, Fixture, at, folder, login, member};
@@ -36,6 +37,7 @@ pub(super) async fn run(fixture: &Fixture) {
                 rows(tx, filled, seen).await?;
             }
             sync(tx, filled).await?;
+            events(tx, filled).await?;
             leases(tx, filled).await?;
             changes(tx, filled).await?;
             sweep(tx, filled).await?;
@@ -268,6 +270,47 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     Ok(())
 }
 
+async fn events(tx: &mut Conn, filled: Filled) -> Done {
+    let (tenant, mailbox) = (filled.owner.tenant, filled.owner.mailbox);
+    let draft = |message| Draft {
+        id: id::new(),
+        kind: EventType::MessageUpdated,
+        message,
+        transition: None,
+    };
+    let last = tx.last_event(tenant).await?;
+    let drafts = [draft(Some(filled.message)), draft(None)];
+    let whose = (Some(mailbox), Some(filled.agent));
+    tx.append_events(tenant, whose, &drafts, at(1)).await?;
+    tx.append_events(tenant, (None, None), &drafts[1..], at(1))
+        .await?;
+    assert_eq!(tx.last_event(tenant).await?, EventPosition(last.0 + 3));
+    for order in [EventOrder::Ascending, EventOrder::Descending] {
+        for place in [None, Some(EventPosition(1))] {
+            let span = EventSpan {
+                order,
+                after: place,
+                until: place,
+                limit: 10,
+            };
+            for mailbox_id in [None, Some(mailbox)] {
+                tx.event_after(tenant, mailbox_id, span, 10).await?;
+                for kinds in [vec![], vec![EventType::MessageUpdated]] {
+                    for seen in [Visibility::All, Visibility::CreatedBy(filled.member)] {
+                        let filter = EventFilter {
+                            mailbox_id,
+                            kinds: kinds.clone(),
+                        };
+                        tx.list_events(tenant, seen, &filter, span).await?;
+                    }
+                }
+            }
+        }
+    }
+    assert!(tx.erase_events(tenant, at(4), 1).await? > 0);
+    tx.end_backfill(tenant, mailbox, at(1)).await
+}
+
 async fn leases(tx: &mut Conn, filled: Filled) -> Done {
     tx.free_leases().await?;
     let taken = tx.claim_leases("node", false, 10).await?;
@@ -307,7 +350,14 @@ async fn changes(tx: &mut Conn, filled: Filled) -> Done {
             name: Patch::Null,
             default_signature_html: Patch::Value("<p>Ann</p>".to_owned()),
         };
-        tx.relabel_mailbox(tenant, seen, mailbox, &labels, at(1)).await?;
+        let event = Draft {
+            id: id::new(),
+            kind: EventType::MailboxUpdated,
+            message: None,
+            transition: None,
+        };
+        tx.relabel_mailbox(tenant, seen, mailbox, &labels, (&event, at(1)))
+            .await?;
     }
     tx.add_message_count(tenant, mailbox, 1).await?;
     let progress = SyncProgress {
@@ -380,9 +430,7 @@ fn every_method_of_the_store_is_called() {
     let (mut count, mut missing) = (0, Vec::new());
     for entry in std::fs::read_dir(store).unwrap() {
         let path = entry.unwrap().path();
-        let other = ["mod.rs", "blobs.rs", "queries"]
-            .iter()
-            .any(|name| path.ends_with(name));
+        let other = path.is_dir() || ["mod.rs", "blobs.rs"].iter().any(|name| path.ends_with(name));
         if other {
             continue;
         }

@@ -2,7 +2,7 @@
 //! names or is about to name.
 
 mod blobs;
-mod world;
+pub(crate) mod world;
 
 use chrono::TimeDelta;
 use postroom::{

@@ -42,8 +42,8 @@ use crate::{
 const NODE: &str = "test";
 
 /// The gateway.
-pub(super) struct World {
-    pub(super) app: App,
+pub(crate) struct World {
+    pub(crate) app: App,
     now: Arc<Mutex<DateTime<Utc>>>,
     #[expect(dead_code, reason = "held: the lock of the embedded database")]
     lock: Option<std::fs::File>,
@@ -54,15 +54,15 @@ pub(super) struct World {
 }
 
 /// A tenant with a mailbox that this node syncs.
-pub(super) struct Owner {
-    pub(super) tenant: TenantId,
-    pub(super) caller: Caller,
-    pub(super) fence: Fence,
-    pub(super) folder: Folder,
+pub(crate) struct Owner {
+    pub(crate) tenant: TenantId,
+    pub(crate) caller: Caller,
+    pub(crate) fence: Fence,
+    pub(crate) folder: Folder,
 }
 
 impl World {
-    pub(super) async fn start(backend: Backend) -> Self {
+    pub(crate) async fn start(backend: Backend) -> Self {
         postroom::mail::tls::install_provider();
         let data = tempfile::tempdir().unwrap();
         let database = match backend {
@@ -85,12 +85,12 @@ impl World {
     }
 
     /// Moves the clock.
-    pub(super) fn wait(&self, time: TimeDelta) {
+    pub(crate) fn wait(&self, time: TimeDelta) {
         *self.now.lock().unwrap() += time;
     }
 
     /// A tenant with a mailbox of one folder.
-    pub(super) async fn owner(&self, name: &str) -> Owner {
+    pub(crate) async fn owner(&self, name: &str) -> Owner {
         let (tenant, _, key) = tenants::create(&self.app, &Identity::Platform, name.to_owned())
             .await
             .unwrap();
@@ -111,7 +111,7 @@ impl World {
         }
     }
 
-    pub(super) async fn mailbox(&self, caller: &Caller, address: &str) -> (Fence, Folder) {
+    pub(crate) async fn mailbox(&self, caller: &Caller, address: &str) -> (Fence, Folder) {
         let login = Login {
             address,
             host: "127.0.0.1",
@@ -140,14 +140,14 @@ impl World {
     }
 
     /// Sweeps once.
-    pub(super) async fn sweep(&self) -> Swept {
+    pub(crate) async fn sweep(&self) -> Swept {
         sweep::step(&self.app)
             .await
             .unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     /// Puts the bytes of a large message into the object store, as a sync does before it writes the row.
-    pub(super) async fn put(&self, tenant: TenantId, raw: &[u8]) -> [u8; 32] {
+    pub(crate) async fn put(&self, tenant: TenantId, raw: &[u8]) -> [u8; 32] {
         let sha256: [u8; 32] = Sha256::digest(raw).into();
         let put = self.app.blobs.put(tenant, &sha256, raw.len() as u64, raw);
         put.await.unwrap_or_else(|error| panic!("{error:?}"));
@@ -155,7 +155,7 @@ impl World {
     }
 
     /// Where blobs lie.
-    pub(super) fn blobs(&self) -> PathBuf {
+    pub(crate) fn blobs(&self) -> PathBuf {
         match &self.app.config.storage.blobs {
             BlobUrl::Folder(path) => path.clone(),
             BlobUrl::S3 { .. } => panic!("the blobs are in a folder"),
@@ -163,7 +163,7 @@ impl World {
     }
 
     /// The names of the files that hold blobs, sorted.
-    pub(super) fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let names = crate::crash::loops::files(&self.blobs());
         let mut names: Vec<String> = names
             .iter()
@@ -173,7 +173,7 @@ impl World {
         names
     }
 
-    pub(super) async fn count(&self, table: &str) -> i64 {
+    pub(crate) async fn count(&self, table: &str) -> i64 {
         let rows = ask(
             &self.app.config.storage.database,
             &format!("SELECT count(*) FROM {table}"),
@@ -185,7 +185,7 @@ impl World {
 
 impl Owner {
     /// Stores a message as a sync does; a large one's bytes have been put before.
-    pub(super) async fn try_store(
+    pub(crate) async fn try_store(
         &mut self,
         world: &World,
         uid: i64,
@@ -198,22 +198,29 @@ impl Owner {
         }
         self.folder.cursor.last_uid = uid;
         let folder = self.folder.clone();
-        self.folder = sync::store_arrivals(&world.app, self.fence, folder, vec![new], None).await?;
+        self.folder = sync::store_arrivals(
+            &world.app,
+            self.fence,
+            folder,
+            (sync::Found::Since, vec![new]),
+            None,
+        )
+        .await?;
         Ok(())
     }
 
-    pub(super) async fn store(&mut self, world: &World, uid: i64, raw: &[u8]) {
+    pub(crate) async fn store(&mut self, world: &World, uid: i64, raw: &[u8]) {
         self.try_store(world, uid, raw, false).await.unwrap();
     }
 
     /// Puts and stores a large message.
-    pub(super) async fn store_large(&mut self, world: &World, uid: i64, raw: &[u8]) {
+    pub(crate) async fn store_large(&mut self, world: &World, uid: i64, raw: &[u8]) {
         world.put(self.tenant, raw).await;
         self.try_store(world, uid, raw, true).await.unwrap();
     }
 
     /// Takes messages away, as when the server has them no more.
-    pub(super) async fn expunge(&mut self, world: &World, uids: &[i64]) {
+    pub(crate) async fn expunge(&mut self, world: &World, uids: &[i64]) {
         let folder = self.folder.clone();
         self.folder = sync::apply_expunges(&world.app, self.fence, folder, uids.to_vec())
             .await
@@ -221,7 +228,7 @@ impl Owner {
     }
 
     /// The message at this UID.
-    pub(super) async fn at(&self, world: &World, uid: i64) -> Option<Uuid> {
+    pub(crate) async fn at(&self, world: &World, uid: i64) -> Option<Uuid> {
         let mut conn = world.app.store.read().await.unwrap();
         let seen = conn
             .placements_in(self.tenant, self.folder.id, 1, (uid, uid))
@@ -232,7 +239,7 @@ impl Owner {
 }
 
 /// A message; `number` makes it unlike the others, `references` are the numbers of those that it answers.
-pub(super) fn letter(number: usize, references: &[usize]) -> Vec<u8> {
+pub(crate) fn letter(number: usize, references: &[usize]) -> Vec<u8> {
     let ids: Vec<String> = references
         .iter()
         .map(|one| format!("<s{one}@example.net>"))
