@@ -136,7 +136,12 @@ pub struct HttpConfig {
     pub rate_limit: Rate,
     /// Requests for one tenant.
     pub tenant_rate_limit: Rate,
+    /// How long a stream of events is silent before it shows that it lives.
+    pub heartbeat: Duration,
 }
+
+/// What [`HttpConfig::heartbeat`] is; `GET /v1/events/stream` says so in its description.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The mail side.
 #[derive(Debug, Clone)]
@@ -229,6 +234,7 @@ impl Config {
                 trusted_proxies: networks("POSTROOM_TRUSTED_PROXIES", &settings.trusted_proxies)?,
                 rate_limit: rate("POSTROOM_RATE_LIMIT", &settings.rate_limit)?,
                 tenant_rate_limit: rate("POSTROOM_TENANT_RATE_LIMIT", &settings.tenant_rate_limit)?,
+                heartbeat: HEARTBEAT,
             },
             mail: MailConfig {
                 egress_allow: networks("POSTROOM_EGRESS_ALLOW", &settings.egress_allow)?,

@@ -1,11 +1,14 @@
 //! Whose request it is: the credential is found in the header here, and judged by `service::auth`.
 
+use std::net::IpAddr;
+
 use poem::{Request, RequestBody, http::header};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions, SecurityScheme,
     auth::{ApiKey, Bearer},
     registry::Registry,
 };
+use secrecy::{ExposeSecret, SecretString};
 
 use super::context::RequestContext;
 use crate::{
@@ -88,6 +91,38 @@ impl<'a> ApiExtractor<'a> for Call {
             context.set_tenant(caller.tenant_id);
         }
         Ok(Self { app, identity })
+    }
+}
+
+/// Who is asking, kept for an answer that goes on: what they may do can change while it does.
+pub(super) struct Standing {
+    pub(super) app: App,
+    credential: SecretString,
+    act_as: Option<String>,
+    address: Option<IpAddr>,
+}
+
+impl Standing {
+    /// What the request says of itself.
+    pub(super) fn of(request: &Request, app: App) -> Result<Self> {
+        let context = request.data::<RequestContext>();
+        let context = context.ok_or_else(|| Error::internal("the endpoint was built without its context"))?;
+        Ok(Self {
+            app,
+            credential: credential(request).unwrap_or_default().to_owned().into(),
+            act_as: request.header(ACT_AS).map(str::to_owned),
+            address: context.address(),
+        })
+    }
+
+    /// Who that is now.
+    pub(super) async fn identify(&self) -> Result<Identity> {
+        let presented = Presented {
+            credential: Some(self.credential.expose_secret()),
+            act_as: self.act_as.as_deref(),
+            address: self.address,
+        };
+        auth::identify(&self.app, &presented).await
     }
 }
 

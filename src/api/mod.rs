@@ -13,6 +13,7 @@ mod context;
 pub mod docs;
 mod downloads;
 mod errors;
+mod event_stream;
 mod feather;
 mod mailbox_list;
 mod middleware;
@@ -70,7 +71,7 @@ pub fn documents() -> Result<Documents, MendError> {
         return Ok(documents.clone());
     }
     let documents = thread::scope(|scope| {
-        let unified = scope.spawn(|| mend(&v1::service(), "/v1", true));
+        let unified = scope.spawn(|| mend(&v1::service(CancellationToken::new()), "/v1", true));
         let plannr = scope.spawn(|| mend(&plannr::service(), "/api", false));
         let feather = mend(&feather::service(), "/v1/email", true)?;
         Ok::<_, MendError>(Documents {
@@ -117,9 +118,12 @@ pub fn build(app: App, stop: CancellationToken) -> Result<impl Endpoint<Output =
         .nest("/", files)
         .at("/", get(pages::home))
         .at("/healthz", get(operational::healthz))
-        .at("/readyz", get(operational::Readiness { stop }))
+        .at("/readyz", get(operational::Readiness { stop: stop.clone() }))
         .at("/downloads/:token", get(downloads::download))
-        .nest_no_strip("/v1", spoken("/v1", v1::service(), Dialect::Unified, &unified)?)
+        .nest_no_strip(
+            "/v1",
+            spoken("/v1", v1::service(stop), Dialect::Unified, &unified)?,
+        )
         .nest_no_strip(
             "/v1/email",
             spoken("/v1/email", feather::service(), Dialect::Feather, &feather)?,

@@ -42,7 +42,9 @@ fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
 }
 
 fn sentence(document: &Value, schema: &Value) -> String {
-    let schema = resolved(document, schema);
+    // One with a default stands alone in an `allOf`.
+    let alone = schema.pointer("/allOf/0").unwrap_or(schema);
+    let schema = resolved(document, alone);
     let text = |name: &str| schema.get(name).and_then(Value::as_str).unwrap_or_default();
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
@@ -54,6 +56,9 @@ fn sentence(document: &Value, schema: &Value) -> String {
             (Some(minimum), None) => format!("A whole number, {minimum} or more."),
             _ => "A whole number.".to_owned(),
         },
+        ("array", _) => schema
+            .get("items")
+            .map_or_else(String::new, |items| sentence(document, items)),
         ("boolean", _) => "true or false.".to_owned(),
         (_, "uuid") => "A UUID.".to_owned(),
         (_, "date-time") => "A time such as 2025-06-25T15:10:40Z (RFC 3339).".to_owned(),
@@ -71,6 +76,7 @@ mod tests {
         for (name, words) in [
             ("limit", "A whole number between 1 and 200."),
             ("provider", "One of: imap, gmail, microsoft."),
+            ("order", "One of: asc, desc."),
             ("unread", "true or false."),
             ("thread_id", "A UUID."),
             (

@@ -70,6 +70,13 @@ pub async fn authenticate(app: &App, presented: &Presented<'_>) -> (Option<Verdi
     }
 }
 
+/// Whom a credential stands for now, uncounted: for an answer that outlives its request.
+pub async fn identify(app: &App, presented: &Presented<'_>) -> Result<Identity> {
+    let text = presented.credential.map(str::trim).unwrap_or_default();
+    let (credential, scopes) = credential(app, text).await?;
+    caller(app, &credential, scopes, presented).await
+}
+
 fn refused(verdict: Verdict) -> Option<Error> {
     verdict
         .retry_after()

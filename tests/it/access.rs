@@ -20,7 +20,7 @@ mod on {
 }
 
 /// The scope that an operation asks for; empty is none, `platform` the platform admin key.
-const SCOPES: [(&str, &str); 56] = [
+const SCOPES: [(&str, &str); 58] = [
     ("whoami", ""),
     ("list_mailboxes", "mailboxes:read"),
     ("create_mailbox", "mailboxes:write"),
@@ -39,6 +39,8 @@ const SCOPES: [(&str, &str); 56] = [
     ("get_thread", "messages:read"),
     ("get_attachment", "messages:read"),
     ("get_attachment_content", "messages:read"),
+    ("list_events", "webhooks:read"),
+    ("stream_events", "webhooks:read"),
     ("list_agents", "mailboxes:read"),
     ("create_agent", "mailboxes:write"),
     ("get_agent", "mailboxes:read"),

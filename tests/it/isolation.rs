@@ -19,7 +19,7 @@ mod on {
 }
 
 /// Every operation, with a body that it takes; where ids go follows from the document.
-const PLANS: [(&str, &str); 56] = [
+const PLANS: [(&str, &str); 58] = [
     ("whoami", ""),
     ("list_mailboxes", ""),
     (
@@ -44,6 +44,8 @@ const PLANS: [(&str, &str); 56] = [
     ("get_thread", ""),
     ("get_attachment", ""),
     ("get_attachment_content", ""),
+    ("list_events", ""),
+    ("stream_events", ""),
     ("list_agents", ""),
     ("create_agent", r#"{"name": "Mine"}"#),
     ("get_agent", ""),
@@ -166,6 +168,10 @@ async fn same_404(gateway: &Gateway, key: &str, operation: &Operation, hidden: &
 
 /// Lists filtered by a hidden id are those filtered by a random one: empty.
 async fn same_empty_lists(gateway: &Gateway, key: &str, operation: &Operation, hidden: &Populated) {
+    if operation.id == "stream_events" {
+        // Nothing comes of a hidden mailbox: the tests of events look.
+        return;
+    }
     for name in &operation.query_ids {
         for id in [hidden.ids[kind(&operation.id, name)], Uuid::now_v7()] {
             let path = format!("{}?{name}={id}", operation.path);
@@ -198,7 +204,11 @@ async fn another_tenants_ids_are_unknown_ids(backend: Backend) {
             same_404(&gateway, key, operation, &theirs).await;
         }
         same_empty_lists(&gateway, key, operation, &theirs).await;
-        for name in &operation.query_ids {
+        for name in operation
+            .query_ids
+            .iter()
+            .filter(|_| operation.id != "stream_events")
+        {
             let path = format!("{}?{name}={}", operation.path, own(name));
             let rows = gateway.get(key, &path).await;
             assert_ne!(rows["data"], json!([]), "{path}: the filter itself works");

@@ -48,9 +48,17 @@ impl Answer {
 }
 
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
-    let answer = request.send().await.unwrap();
+    let mut answer = request.send().await.unwrap();
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let bytes = answer.bytes().await.unwrap();
+    let bytes = if headers
+        .get("content-type")
+        .is_some_and(|kind| kind == "text/event-stream")
+    {
+        // It has no end: what comes at once is its beginning.
+        answer.chunk().await.unwrap().unwrap_or_default()
+    } else {
+        answer.bytes().await.unwrap()
+    };
     Answer {
         status,
         headers,

@@ -3,6 +3,7 @@
 mod agents;
 mod api_keys;
 mod attachments;
+mod events;
 mod identity;
 mod mailboxes;
 mod members;
@@ -13,6 +14,7 @@ mod tenants;
 mod threads;
 
 use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, Tags};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     VERSION, answers,
@@ -53,6 +55,8 @@ enum Tag {
     Threads,
     /// The files that messages carry.
     Attachments,
+    /// What happened, in one log for each tenant: to be read in pages, or followed as it happens.
+    Events,
 }
 
 const DESCRIPTION: &str = "Mailboxes of any provider, kept in sync, behind one tenant-scoped API.\n\n\
@@ -65,14 +69,15 @@ const DESCRIPTION: &str = "Mailboxes of any provider, kept in sync, behind one t
     Every answer carries `X-Request-Id`, taken from the request or made. Authenticated ones carry `RateLimit-Policy` and \
     `RateLimit` (draft-ietf-httpapi-ratelimit-headers) for the key and for the tenant.";
 
-/// The service, as it is served and documented.
-pub(super) fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
+/// The service, as it is served and documented. From the moment that `stop` is cancelled, its streams end.
+pub(super) fn service(stop: CancellationToken) -> OpenApiService<impl OpenApi + 'static, ()> {
     let apis = (
         identity::Identity,
         mailboxes::Mailboxes,
         messages::Messages,
         threads::Threads,
         attachments::Attachments,
+        events::Events { stop },
         agents::Agents,
         teams::Teams,
         members::Members,
