@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{Result, page::PageRequest, tenant::Tenant},
-    service::{App, sweep},
+    service::{App, events, sweep},
 };
 
 /// How often it is swept, and how soon again after a failure.
@@ -21,6 +21,8 @@ pub struct Swept {
     pub messages: usize,
     /// Folders of retired mailboxes.
     pub folders: usize,
+    /// Events that were kept long enough.
+    pub events: usize,
     /// Blobs that no row named.
     pub blobs: usize,
     /// Files of puts that never ended.
@@ -111,6 +113,13 @@ async fn erase(app: &App, tenant: &Tenant, swept: &mut Swept) -> Result<bool> {
         };
         swept.folders += done.count;
         if !done.more {
+            break;
+        }
+    }
+    loop {
+        let (count, more) = events::erase_expired(app, tenant.id).await?;
+        swept.events += count;
+        if !more {
             return Ok(true);
         }
     }
