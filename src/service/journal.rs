@@ -69,15 +69,20 @@ impl Journal {
             to: after,
             error: mailbox.error.clone(),
         };
-        let told = |kind| Draft {
-            transition: Some(transition.clone()),
-            ..draft(kind)
-        };
-        self.drafts.push(told(EventType::MailboxStateChanged));
-        if after == State::AuthenticationError {
-            self.drafts.push(told(EventType::MailboxReauthRequired));
-        }
+        self.drafts.push(Draft {
+            transition: Some(transition),
+            ..draft(EventType::MailboxStateChanged)
+        });
         true
+    }
+
+    /// Notes that the mailbox waits for other credentials, after the change of its state that this follows from.
+    pub(super) fn reauth(&mut self) {
+        let transition = self.drafts.last().and_then(|last| last.transition.clone());
+        self.drafts.push(Draft {
+            transition,
+            ..draft(EventType::MailboxReauthRequired)
+        });
     }
 
     /// Writes what was noted; answers whether that was anything.

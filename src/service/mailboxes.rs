@@ -183,11 +183,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                 mailbox.binding = bind(tx, tenant, mailbox.binding, binding.decide(mailbox.binding)).await?;
                 mailbox.name = name.apply(mailbox.name);
                 mailbox.default_signature_html = default_signature_html.apply(mailbox.default_signature_html);
-                let switched = enabled.is_some_and(|enabled| enabled != mailbox.facts.enabled);
-                if let Some(enabled) = enabled.filter(|_| switched) {
-                    mailbox.facts.enabled = enabled;
-                    mailbox.facts.phase = mailbox.facts.phase.after(Signal::Closed);
-                }
+                let switched = switch(&mut mailbox, enabled);
                 let relogin = imap.is_some();
                 if let Some(patch) = imap {
                     change_imap(tx, data_key.as_ref(), now, tenant, &mut mailbox, patch).await?;
@@ -216,6 +212,16 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     Ok(updated)
 }
 
+/// Enables or disables a mailbox; answers whether that is a change.
+fn switch(mailbox: &mut Mailbox, enabled: Option<bool>) -> bool {
+    let Some(enabled) = enabled.filter(|enabled| *enabled != mailbox.facts.enabled) else {
+        return false;
+    };
+    mailbox.facts.enabled = enabled;
+    mailbox.facts.phase = mailbox.facts.phase.after(Signal::Closed);
+    true
+}
+
 /// The change that is asked for most and concerns no connection: one statement.
 async fn relabel(app: &App, caller: &Caller, id: Uuid, labels: Labels) -> Result<Mailbox> {
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
@@ -224,7 +230,7 @@ async fn relabel(app: &App, caller: &Caller, id: Uuid, labels: Labels) -> Result
     let relabelled = app
         .write_once(move |conn| {
             Box::pin(async move {
-                conn.relabel_mailbox(tenant, seen, id, &labels, (&event, now))
+                conn.relabel_mailbox(tenant, seen, id, labels, (&event, now))
                     .await
             })
         })

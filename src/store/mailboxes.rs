@@ -22,7 +22,6 @@ use crate::model::{
     member::Member,
     message::address_key,
     page::{Page, PageRequest, Position},
-    patch::Patch,
     provider::Provider,
     state::{Facts, Phase},
 };
@@ -92,10 +91,7 @@ pub(crate) struct Relabel {
     /// The member who must have created it, if it must be one.
     pub(crate) seen: Option<Id>,
     pub(crate) mailbox: Id,
-    /// `None` leaves it as it is.
-    pub(crate) name: Option<Option<String>>,
-    /// The same.
-    pub(crate) signature: Option<Option<String>>,
+    pub(crate) labels: Labels,
     pub(crate) at: At,
     pub(crate) event: Id,
     pub(crate) kind: &'static str,
@@ -188,14 +184,12 @@ impl Row {
     }
 
     /// Sets those labels that are given; true when one is another than before.
-    pub(crate) fn relabel(
-        &mut self,
-        name: Option<Option<String>>,
-        signature: Option<Option<String>>,
-    ) -> bool {
+    pub(crate) fn relabel(&mut self, labels: Labels) -> bool {
         let before = self.labels();
-        self.name = name.unwrap_or_else(|| self.name.take());
-        self.default_signature_html = signature.unwrap_or_else(|| self.default_signature_html.take());
+        self.name = labels.name.apply(self.name.take());
+        self.default_signature_html = labels
+            .default_signature_html
+            .apply(self.default_signature_html.take());
         self.labels() != before
     }
 
@@ -348,10 +342,9 @@ impl Conn {
         tenant: TenantId,
         seen: Visibility,
         id: Uuid,
-        labels: &Labels,
+        labels: Labels,
         (event, now): (&Draft, DateTime<Utc>),
     ) -> Result<Option<(Mailbox, bool)>> {
-        let given = |label: &Patch<String>| label.is_present().then(|| label.value().cloned());
         let change = Relabel {
             tenant: Id(tenant.0),
             seen: match seen {
@@ -359,8 +352,7 @@ impl Conn {
                 Visibility::CreatedBy(member) => Some(Id(member)),
             },
             mailbox: Id(id),
-            name: given(&labels.name),
-            signature: given(&labels.default_signature_html),
+            labels,
             at: At(now),
             event: Id(event.id),
             kind: event.kind.as_str(),

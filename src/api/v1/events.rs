@@ -74,7 +74,6 @@ impl Events {
     /// credential does, when it may not read events any more, and when the server stops: connect again. At most 100 of a
     /// tenant are open at a time (429). Needs the scope `webhooks:read`.
     #[oai(path = "/events/stream", method = "get", operation_id = "stream_events")]
-    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn stream(
         &self,
         call: Call,

@@ -316,6 +316,18 @@ impl<'t> Batch<'t> {
         Presence::of(own, labels.chain([(folder.id, folder.role, flags)]))
     }
 
+    /// Notes that each of these came.
+    fn announce(&mut self, inserts: &[MessageInsert]) {
+        for MessageInsert { message, .. } in inserts {
+            let kind = if message.incoming {
+                EventType::MessageReceived
+            } else {
+                EventType::MessageUpdated
+            };
+            self.journal.message(kind, message.id);
+        }
+    }
+
     /// Writes what was decided.
     async fn write(
         &mut self,
@@ -350,19 +362,10 @@ impl<'t> Batch<'t> {
         self.tx
             .set_thread_refs(self.tenant, self.mailbox.id, &refs)
             .await?;
-        let attachments: Vec<Attachment> = inserts
-            .iter_mut()
-            .flat_map(|insert| insert.message.attachments.clone())
-            .collect();
+        let attachments = inserts.iter().flat_map(|one| one.message.attachments.clone());
+        let attachments: Vec<Attachment> = attachments.collect();
         let ids: Vec<Uuid> = inserts.iter().map(|insert| insert.message.id).collect();
-        for MessageInsert { message, .. } in &inserts {
-            let kind = if message.incoming {
-                EventType::MessageReceived
-            } else {
-                EventType::MessageUpdated
-            };
-            self.journal.message(kind, message.id);
-        }
+        self.announce(&inserts);
         self.tx.create_messages(self.tenant, inserts).await?;
         self.tx.create_attachments(self.tenant, &attachments).await?;
         let placed = self
@@ -376,10 +379,11 @@ impl<'t> Batch<'t> {
             .await?;
         // What was known before, or came twice in this batch, has another place now.
         let mut seen = std::collections::HashSet::new();
+        let is_again = |id: &Uuid| !fresh.contains_key(id) || !seen.insert(*id);
         let again = placed
             .iter()
             .map(|(_, message)| *message)
-            .filter(|id| !fresh.contains_key(id) || !seen.insert(*id))
+            .filter(is_again)
             .collect();
         presence::settle(
             (self.tx, self.journal),

@@ -182,7 +182,10 @@ pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> 
             let (_, _, error, capabilities) = before;
             let shown = (error, capabilities) != (mailbox.error.clone(), mailbox.capabilities.clone());
             // With a change of the state comes why.
-            if !journal.state(state, &mailbox) && shown {
+            let moved = journal.state(state, &mailbox);
+            if moved && matches!(signal, Signal::Refused) {
+                journal.reauth();
+            } else if !moved && shown {
                 journal.mailbox(EventType::MailboxUpdated);
             }
             Ok(mailbox)

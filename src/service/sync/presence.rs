@@ -22,6 +22,9 @@ use crate::{
     store::{Conn, PlacementRow},
 };
 
+/// What is told of a message that has no copy any more, and of one that has.
+const DELETED: EventType = EventType::MessageDeleted;
+const UPDATED: EventType = EventType::MessageUpdated;
 /// How many placements of an earlier generation go in one transaction.
 const STALE_BATCH: i64 = 500;
 
@@ -221,12 +224,7 @@ pub(in crate::service) async fn settle(
         }
         message.updated_at = now;
         tx.update_presence(tenant, &message, deleted).await?;
-        let kind = if deleted {
-            EventType::MessageDeleted
-        } else {
-            EventType::MessageUpdated
-        };
-        journal.message(kind, message.id);
+        journal.message(if deleted { DELETED } else { UPDATED }, message.id);
         if deleted != was_deleted {
             came_or_went.push(message.id);
             *threads.entry(message.thread_id).or_default() += if deleted { -1 } else { 1 };

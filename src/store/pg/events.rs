@@ -86,8 +86,7 @@ pub(crate) async fn relabel(conn: &mut Connection, relabel: Relabel) -> Result<O
         tenant,
         seen,
         mailbox,
-        name,
-        signature,
+        labels,
         at,
         event,
         kind,
@@ -95,10 +94,10 @@ pub(crate) async fn relabel(conn: &mut Connection, relabel: Relabel) -> Result<O
     let query = diesel::sql_query(RELABEL)
         .bind::<Guid, _>(tenant)
         .bind::<Guid, _>(mailbox)
-        .bind::<Bool, _>(name.is_some())
-        .bind::<Nullable<Text>, _>(name.flatten())
-        .bind::<Bool, _>(signature.is_some())
-        .bind::<Nullable<Text>, _>(signature.flatten())
+        .bind::<Bool, _>(labels.name.is_present())
+        .bind::<Nullable<Text>, _>(labels.name.apply(None))
+        .bind::<Bool, _>(labels.default_signature_html.is_present())
+        .bind::<Nullable<Text>, _>(labels.default_signature_html.apply(None))
         .bind::<Nullable<Guid>, _>(seen)
         .bind::<Instant, _>(at)
         .bind::<Guid, _>(event)

@@ -68,23 +68,21 @@ fn append(conn: &mut SqliteConnection, new: NewRows) -> QueryResult<()> {
         .set(event_counters::position.eq(event_counters::position + count))
         .returning(event_counters::position)
         .get_result(conn)?;
-    let mut position = last - count;
-    for NewRow {
-        id,
-        kind,
-        message,
-        detail,
-    } in rows
-    {
-        position += 1;
-        sequence = sequence.map(|sequence| sequence + 1);
+    let before = last - count;
+    for (number, row) in (1..).zip(rows) {
+        let NewRow {
+            id,
+            kind,
+            message,
+            detail,
+        } = row;
         let row = Written {
             tenant_id: tenant,
-            position,
+            position: before + number,
             id,
             kind,
             mailbox_id: mailbox,
-            sequence,
+            sequence: sequence.map(|before| before + number),
             message_id: message,
             agent_id: agent,
             detail,
@@ -106,8 +104,7 @@ fn change(conn: &mut SqliteConnection, relabel: Relabel) -> QueryResult<Option<(
         tenant,
         seen,
         mailbox,
-        name,
-        signature,
+        labels,
         at,
         event,
         kind,
@@ -118,7 +115,7 @@ fn change(conn: &mut SqliteConnection, relabel: Relabel) -> QueryResult<Option<(
     let Some(mut row) = found.filter(visible) else {
         return Ok(None);
     };
-    if !row.relabel(name, signature) {
+    if !row.relabel(labels) {
         return Ok(Some((row, false)));
     }
     let (name, signature) = row.labels();
