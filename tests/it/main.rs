@@ -31,6 +31,8 @@ mod dovecot_sync;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod failures;

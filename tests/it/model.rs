@@ -16,9 +16,11 @@ use uuid::Uuid;
 
 use self::reference::{Done, Reference, Step, steps};
 use crate::{
+    crash::truth,
     dovecot_sync::account::{ADDRESS, USER, World, letter, log_in},
     sandbox::connected,
     support::{
+        api::Api,
         dovecot::Dovecot,
         gateway::{Backend, Gateway, both, eventually},
         postgres::Database,
@@ -324,6 +326,8 @@ async fn history(backend: Backend, offer: Offer, steps: Vec<Step>) {
         history = history.go(step).await;
     }
     history.look().await;
+    let api = Api::of(&history.world.gateway, &history.world.tenant);
+    truth::announced(&api, &history.mailbox.to_string()).await;
     history.world.gateway.stop().await;
 }
 

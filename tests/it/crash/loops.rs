@@ -126,12 +126,14 @@ async fn promise_1_dovecot_and_kills_every_message_is_stored_exactly_once(backen
     let patience = Duration::from_secs(if waiting > 500 { 3_600 } else { 60 });
     truth::settled(&api, &mailbox.id, &post.placed, patience).await;
     truth::holds(&api, &mailbox.id, &post.placed).await;
+    let received = truth::announced(&api, &mailbox.id).await;
+    assert!(received >= 5, "only {received} messages were announced");
     running.stop().await;
 
     let swept = nothing_is_left_over(&place, &post.placed, &post.large).await;
     let live = post.placed.values().collect::<BTreeSet<_>>().len();
     let seen = format!(
-        "{live} messages once each ({waiting} waiting at first), {at_points} kills at named points; swept then: {} tombstones, \
+        "{live} messages once each ({waiting} waiting at first), {received} announced once each, {at_points} kills at named points; swept then: {} tombstones, \
          {} blobs, {} unfinished files",
         swept.messages, swept.blobs, swept.unfinished
     );

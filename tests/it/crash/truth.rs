@@ -16,6 +16,61 @@ use crate::support::api::Api;
 /// How many raw messages are read at once.
 const AT_ONCE: usize = 8;
 
+/// The log tells of the mailbox: its numbers are 1, 2, 3 and so on; a message was received once at most, and first; what came
+/// after the first backfill was announced; and what is there, and what is gone, is what was told last. Answers how many
+/// messages were received.
+pub(crate) async fn announced(api: &Api, mailbox: &str) -> usize {
+    let mut events = api.all("/v1/events").await;
+    for pair in events.windows(2) {
+        let place = |event: &Value| event["cursor"].as_str().unwrap().parse::<i64>().unwrap();
+        assert_eq!(place(&pair[0]) + 1, place(&pair[1]), "{pair:#?}");
+    }
+    events.retain(|event| event["data"]["mailbox"]["id"] == mailbox);
+    let mut of_message: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut completed = None;
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence"], number + 1, "{event:#}");
+        let kind = event["type"].as_str().unwrap();
+        if let Some(message) = event["data"]["message"]["id"].as_str() {
+            of_message.entry(message).or_default().push(kind);
+        }
+        if kind == "mailbox.backfill_completed" {
+            assert!(completed.is_none(), "the first backfill ended twice");
+            completed = Some(time(&event["timestamp"]));
+        }
+    }
+    let completed = completed.expect("the first backfill ended");
+    let mut received = 0;
+    for (message, kinds) in &of_message {
+        let times = kinds.iter().filter(|kind| **kind == "message.received").count();
+        assert!(times <= 1, "{message} was received {times} times: {kinds:?}");
+        assert!(
+            times == 0 || kinds[0] == "message.received",
+            "{message}: {kinds:?}"
+        );
+        received += times;
+    }
+    for message in api.all("/v1/messages").await {
+        let told = of_message.remove(message["id"].as_str().unwrap());
+        let last = told.and_then(|kinds| kinds.last().copied());
+        assert_ne!(last, Some("message.deleted"), "{message:#}");
+        let later = time(&message["created_at"]) > completed;
+        assert!(!later || last.is_some(), "not announced: {message:#}");
+    }
+    for (message, kinds) in of_message {
+        assert_eq!(
+            kinds.last(),
+            Some(&"message.deleted"),
+            "{message} is gone: {kinds:?}"
+        );
+    }
+    received
+}
+
+fn time(value: &Value) -> chrono::DateTime<chrono::Utc> {
+    value.as_str().unwrap().parse().unwrap()
+}
+
 /// Waits until the mailbox is connected and its counts are those of the server.
 pub(crate) async fn settled(api: &Api, mailbox: &str, placed: &Placed, patience: Duration) {
     let expected = counts(placed);

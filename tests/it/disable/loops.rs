@@ -31,7 +31,7 @@ const WRITTEN: &str = "SELECT (SELECT count(*) FROM messages), (SELECT count(*) 
     (SELECT max(updated_at) FROM messages), (SELECT count(*) FROM placements), (SELECT count(*) FROM threads), \
     (SELECT count(*) FROM thread_refs), (SELECT count(*) FROM folders), (SELECT sum(last_uid) FROM folders), \
     (SELECT sum(backfill_low) FROM folders), (SELECT sum(highest_modseq) FROM folders), \
-    (SELECT sum(message_count) FROM folders), (SELECT count(*) FROM quarantine), message_count, phase, error_code, \
+    (SELECT sum(message_count) FROM folders), (SELECT count(*) FROM quarantine), (SELECT count(*) FROM events), message_count, phase, error_code, \
     last_synced_at, sync_folder, sync_done, updated_at FROM mailboxes";
 
 async fn written(app: &App) -> Vec<Vec<String>> {
@@ -84,6 +84,7 @@ async fn promise_4_dovecot_is_left_and_nothing_is_stored_until_enabled(backend: 
     let post = flow.stop().await;
     truth::settled(&api, &mailbox, &post.placed, Duration::from_secs(120)).await;
     truth::holds(&api, &mailbox, &post.placed).await;
+    truth::announced(&api, &mailbox).await;
     let stored = post
         .placed
         .values()

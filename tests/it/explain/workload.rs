@@ -22,6 +22,7 @@ use crate::fixture::{Filled, Fixture, at, folder, login, member};
 /// Runs everything; the rows that are asked for need not be there.
 pub(super) async fn run(fixture: &Fixture) {
     let filled = fixture.fill("acme").await;
+    relabel(fixture, filled).await;
     let work = fixture.store.transaction(|tx| {
         Box::pin(async move {
             for seen in [Visibility::All, Visibility::CreatedBy(filled.member)] {
@@ -50,6 +51,35 @@ pub(super) async fn run(fixture: &Fixture) {
         work.await.unwrap_or_else(|error| panic!("{error:?}")),
         "the tenant was there"
     );
+}
+
+/// A transaction of its own.
+async fn relabel(fixture: &Fixture, filled: Filled) {
+    let (tenant, mailbox) = (filled.owner.tenant, filled.owner.mailbox);
+    for seen in [Visibility::All, Visibility::CreatedBy(filled.member)] {
+        let labels = Labels {
+            name: Patch::Null,
+            default_signature_html: Patch::Value("<p>Ann</p>".to_owned()),
+        };
+        let event = Draft {
+            id: id::new(),
+            kind: EventType::MailboxUpdated,
+            message: None,
+            transition: None,
+        };
+        let changed = fixture.store.statement(|conn| {
+            Box::pin(async move {
+                conn.relabel_mailbox(tenant, seen, mailbox, labels, (&event, at(1)))
+                    .await
+            })
+        });
+        let (_, changed) = changed.await.unwrap().expect("the member created it");
+        assert_eq!(
+            changed,
+            seen == Visibility::All,
+            "the second time nothing changes"
+        );
+    }
 }
 
 type Done = postroom::model::Result<()>;
@@ -345,20 +375,6 @@ async fn changes(tx: &mut Conn, filled: Filled) -> Done {
     let mailbox = filled.owner.mailbox;
     let row = tx.get_mailbox(tenant, Visibility::All, mailbox).await?.unwrap();
     tx.update_mailbox(tenant, &row).await?;
-    for seen in [Visibility::All, Visibility::CreatedBy(mailbox)] {
-        let labels = Labels {
-            name: Patch::Null,
-            default_signature_html: Patch::Value("<p>Ann</p>".to_owned()),
-        };
-        let event = Draft {
-            id: id::new(),
-            kind: EventType::MailboxUpdated,
-            message: None,
-            transition: None,
-        };
-        tx.relabel_mailbox(tenant, seen, mailbox, &labels, (&event, at(1)))
-            .await?;
-    }
     tx.add_message_count(tenant, mailbox, 1).await?;
     let progress = SyncProgress {
         folder: "INBOX".to_owned(),
