@@ -159,7 +159,7 @@ impl Process {
     /// How many mailboxes are connected.
     async fn connected(&self) -> usize {
         let mailboxes = self.api.all("/v1/mailboxes").await;
-        let connected = |mailbox: &&Value| mailbox["status"] == "connected";
+        let connected = |mailbox: &&Value| mailbox["state"] == "connected";
         mailboxes.iter().filter(connected).count()
     }
 
