@@ -106,8 +106,9 @@ impl Live {
                 return None;
             }
             match self.read().await {
-                Ok(None) => {}
-                Ok(Some(text)) => {
+                Ok((None, more)) if more && Instant::now() < self.due => continue,
+                Ok((None, _)) => {}
+                Ok((Some(text), _)) => {
                     self.due = Instant::now() + self.heartbeat;
                     return Some(text);
                 }
@@ -135,14 +136,14 @@ impl Live {
         sse::Event::message("").id(self.follow.place().to_cursor())
     }
 
-    /// The next page of events, written.
-    async fn read(&mut self) -> Result<Option<String>> {
+    /// The next page of events, written, and whether more follow at once.
+    async fn read(&mut self) -> Result<(Option<String>, bool)> {
         if self.believed.elapsed() >= BELIEVED {
             let identity = self.standing.identify().await?;
             self.follow.see(identity.caller()?)?;
             self.believed = Instant::now();
         }
-        let events = self.follow.next().await?;
+        let (events, more) = self.follow.next().await?;
         let mut text = String::new();
         for event in events {
             let event = Event::new(event, &self.base);
@@ -153,6 +154,6 @@ impl Live {
                 .event_type(word)
                 .to_string();
         }
-        Ok((!text.is_empty()).then_some(text))
+        Ok(((!text.is_empty()).then_some(text), more))
     }
 }

@@ -173,30 +173,26 @@ impl Follow {
         Ok(())
     }
 
-    /// The next events; none where nothing follows yet.
-    pub async fn next(&mut self) -> Result<Vec<Event>> {
+    /// The next events, and whether more follow at once: a page of a long log may have none that count, and is not the last.
+    pub async fn next(&mut self) -> Result<(Vec<Event>, bool)> {
         // Before the log is read: what is committed after that wakes.
         self.woken.mark_unchanged();
-        loop {
-            let page = EventPageRequest {
-                limit: PAGE,
-                order: EventOrder::Ascending,
-                after: Some(self.place),
-            };
-            let read = Reader {
-                tenant: self.tenant,
-                seen: self.seen,
-                filter: &self.filter,
-            };
-            let mut conn = self.app.store.read().await?;
-            let (events, next, last) = read.page(&mut conn, page).await?;
-            drop(conn);
-            // What does not count is passed over for good.
-            self.place = self.place.max(next.unwrap_or(last));
-            if !events.is_empty() || next.is_none() {
-                return Ok(events);
-            }
-        }
+        let page = EventPageRequest {
+            limit: PAGE,
+            order: EventOrder::Ascending,
+            after: Some(self.place),
+        };
+        let read = Reader {
+            tenant: self.tenant,
+            seen: self.seen,
+            filter: &self.filter,
+        };
+        let mut conn = self.app.store.read().await?;
+        let (events, next, last) = read.page(&mut conn, page).await?;
+        drop(conn);
+        // What does not count is passed over for good.
+        self.place = self.place.max(next.unwrap_or(last));
+        Ok((events, next.is_some()))
     }
 
     /// Waits until it is worth while to look again.

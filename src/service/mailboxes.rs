@@ -222,7 +222,7 @@ fn switch(mailbox: &mut Mailbox, enabled: Option<bool>) -> bool {
     true
 }
 
-/// The change that is asked for most and concerns no connection: one statement.
+/// The change that is asked for most and concerns no connection: one trip to the database.
 async fn relabel(app: &App, caller: &Caller, id: Uuid, labels: Labels) -> Result<Mailbox> {
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
     let now = app.clock.now();

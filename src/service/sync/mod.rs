@@ -60,16 +60,7 @@ where
     T: Send + 'static,
     F: for<'c> FnOnce(&'c mut Conn, Mailbox) -> Work<'c, T> + Send + 'static,
 {
-    app.write(move |tx| {
-        Box::pin(async move {
-            match tx.lock_fenced(fence).await? {
-                Some(mailbox) => work(tx, mailbox).await.map(Some),
-                None => Ok(None),
-            }
-        })
-    })
-    .await?
-    .ok_or(Halt::Fenced)
+    announced(app, fence, move |tx, mailbox, _| work(tx, mailbox)).await
 }
 
 /// The same for a transaction that has something to tell.

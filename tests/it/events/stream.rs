@@ -241,7 +241,7 @@ async fn promise_11_a_slow_reader_holds_a_page_and_loses_nothing(backend: Backen
     let mut follow = follow.unwrap_or_else(|error| panic!("{error:?}"));
     let mut pages = Vec::new();
     loop {
-        let page = follow.next().await.unwrap();
+        let (page, _) = follow.next().await.unwrap();
         if page.is_empty() {
             break;
         }
