@@ -35,6 +35,13 @@ pub enum HttpError {
     Failed(String),
 }
 
+/// What becomes of an answer that is longer than so many bytes.
+#[derive(Debug, Clone, Copy)]
+enum Longest {
+    Refused(usize),
+    Cut(usize),
+}
+
 /// Sends requests. Cloning is cheap.
 #[derive(Clone)]
 pub struct HttpClient {
@@ -68,12 +75,35 @@ impl HttpClient {
 
     /// Sends one request over a connection of its own; an answer of any status is an answer, a redirect too.
     pub async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, HttpError> {
-        tokio::time::timeout(self.deadline, self.exchange(request))
+        self.in_time(self.exchange(request, Longest::Refused(MAX_ANSWER)))
             .await
-            .unwrap_or(Err(HttpError::Timeout))
     }
 
-    async fn exchange(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, HttpError> {
+    /// The same for an answer of which only the first bytes matter: the rest is not read.
+    pub async fn send_cut(
+        &self,
+        request: http::Request<Vec<u8>>,
+        bytes: usize,
+    ) -> Result<http::Response<Vec<u8>>, HttpError> {
+        self.in_time(self.exchange(request, Longest::Cut(bytes))).await
+    }
+
+    /// Whether a request to this URL would be sent now.
+    pub async fn check(&self, url: &str) -> Result<(), HttpError> {
+        let url = reqwest::Url::parse(url).map_err(|_| HttpError::Url)?;
+        self.in_time(self.vet(&url)).await.map(drop)
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, HttpError>>) -> Result<T, HttpError> {
+        let ended = tokio::time::timeout(self.deadline, work).await;
+        ended.unwrap_or(Err(HttpError::Timeout))
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<Vec<u8>>,
+        longest: Longest,
+    ) -> Result<http::Response<Vec<u8>>, HttpError> {
         let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Url)?;
         let addresses = self.vet(request.url()).await?;
         let client = reqwest::Client::builder()
@@ -89,10 +119,16 @@ impl HttpClient {
         let mut answer = client.execute(request).await.map_err(failed)?;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(HttpError::TooLarge);
+            match longest {
+                Longest::Refused(most) if body.len() + chunk.len() > most => {
+                    return Err(HttpError::TooLarge);
+                }
+                Longest::Cut(most) if body.len() + chunk.len() >= most => {
+                    body.extend(chunk.iter().take(most - body.len()));
+                    break;
+                }
+                Longest::Refused(_) | Longest::Cut(_) => body.extend_from_slice(&chunk),
             }
-            body.extend_from_slice(&chunk);
         }
         let mut whole = http::Response::new(body);
         *whole.status_mut() = answer.status();

@@ -172,8 +172,8 @@ fn token_error(error: Asked, heard: Option<Heard>, tokens: &OAuth2) -> TokenErro
     }
 }
 
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+/// How long an answer asks to wait, at most an hour: seconds, or a date (RFC 9110, section 10.2.3).
+pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if let Ok(seconds) = text.parse() {
         Duration::from_secs(seconds)

@@ -9,6 +9,7 @@ use super::{
     message::Address,
     page::{DEFAULT_LIMIT, MAX_LIMIT},
     state::State,
+    webhook::DisabledReason,
 };
 
 /// What happened.
@@ -32,11 +33,15 @@ pub enum EventType {
     MailboxReauthRequired,
     /// What a mailbox had when it was connected is synced.
     MailboxBackfillCompleted,
+    /// A webhook endpoint was disabled, because it is gone or has failed for too long.
+    WebhookEndpointDisabled,
+    /// A caller tries a webhook endpoint.
+    Ping,
 }
 
 impl EventType {
     /// Every type.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::MessageReceived,
         Self::MessageUpdated,
         Self::MessageDeleted,
@@ -46,6 +51,8 @@ impl EventType {
         Self::MailboxStateChanged,
         Self::MailboxReauthRequired,
         Self::MailboxBackfillCompleted,
+        Self::WebhookEndpointDisabled,
+        Self::Ping,
     ];
 
     /// The word on the wire and in the store.
@@ -60,7 +67,17 @@ impl EventType {
             Self::MailboxStateChanged => "mailbox.state_changed",
             Self::MailboxReauthRequired => "mailbox.reauth_required",
             Self::MailboxBackfillCompleted => "mailbox.backfill_completed",
+            Self::WebhookEndpointDisabled => "webhook_endpoint.disabled",
+            Self::Ping => "ping",
         }
+    }
+
+    /// True for what happens to a message: its mailbox must be enabled when it is sent.
+    pub const fn is_of_message(self) -> bool {
+        matches!(
+            self,
+            Self::MessageReceived | Self::MessageUpdated | Self::MessageDeleted
+        )
     }
 
     /// Reads the word that [`Self::as_str`] writes.
@@ -80,6 +97,17 @@ pub struct Transition {
     pub error: Option<ConnectionError>,
 }
 
+/// The webhook endpoint that an event is about, as it was at the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventEndpoint {
+    /// Its id.
+    pub id: Uuid,
+    /// Where it was.
+    pub url: String,
+    /// Why it was disabled, if it was.
+    pub reason: Option<DisabledReason>,
+}
+
 /// An event that is about to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -91,6 +119,8 @@ pub struct Draft {
     pub message: Option<Uuid>,
     /// What became of the mailbox's state.
     pub transition: Option<Transition>,
+    /// The webhook endpoint that it is about.
+    pub endpoint: Option<EventEndpoint>,
 }
 
 /// The mailbox of an event.
@@ -145,6 +175,8 @@ pub struct Event {
     pub message: Option<EventMessage>,
     /// What became of the mailbox's state.
     pub transition: Option<Transition>,
+    /// The webhook endpoint that it is about.
+    pub endpoint: Option<EventEndpoint>,
 }
 
 /// A place in a tenant's log: the order in which events were committed. Everything up to a place that was read is known;

@@ -24,5 +24,6 @@ pub mod search;
 pub mod state;
 pub mod tenant;
 pub mod thread;
+pub mod webhook;
 
 pub use error::{Error, Result};

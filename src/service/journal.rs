@@ -8,7 +8,7 @@ use crate::{
     model::{
         Error, Result,
         agent::AgentKind,
-        event::{Draft, EventType, Transition},
+        event::{Draft, EventEndpoint, EventType, Transition},
         id::{self, TenantId},
         mailbox::{Binding, Mailbox},
         state::State,
@@ -51,6 +51,17 @@ impl Journal {
                 ..draft(kind)
             });
         }
+    }
+
+    /// Notes what happened to a webhook endpoint; answers the event's id.
+    pub(super) fn endpoint(&mut self, kind: EventType, endpoint: EventEndpoint) -> Uuid {
+        let draft = Draft {
+            endpoint: Some(endpoint),
+            ..draft(kind)
+        };
+        let id = draft.id;
+        self.drafts.push(draft);
+        id
     }
 
     /// Notes what happened to the mailbox.
@@ -103,6 +114,7 @@ pub(super) fn draft(kind: EventType) -> Draft {
         kind,
         message: None,
         transition: None,
+        endpoint: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{App, journal, logins, vault::Key};
+use super::{App, deliveries, journal, logins, vault::Key};
 use crate::{
     model::{
         Error, Result,
@@ -201,6 +201,9 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                 if switched || relogin {
                     tx.revoke_lease(tenant, id).await?;
                 }
+                if switched && mailbox.facts.enabled {
+                    tx.release_deliveries(tenant, id, now).await?;
+                }
                 Ok((mailbox, switched || relogin))
             })
         })
@@ -208,6 +211,9 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     if restart {
         app.close(id);
         app.signals.wake_sync();
+        if !updated.facts.enabled {
+            deliveries::settle(app, tenant, id).await?;
+        }
     }
     Ok(updated)
 }

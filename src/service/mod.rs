@@ -8,6 +8,7 @@ pub mod attachments;
 pub mod auth;
 pub mod bootstrap;
 pub mod credentials;
+pub mod deliveries;
 pub mod events;
 mod journal;
 pub mod keys;
@@ -28,6 +29,7 @@ pub mod threads;
 pub mod tokens;
 pub mod vault;
 pub mod verify;
+pub mod webhooks;
 pub mod write_back;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! that is being synced.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -26,6 +26,8 @@ pub struct Signals {
     taken_in: Mutex<Option<Instant>>,
     running: Mutex<HashMap<Uuid, (u64, CancellationToken)>>,
     events: Mutex<HashMap<TenantId, watch::Sender<()>>>,
+    news: Mutex<HashSet<TenantId>>,
+    deliver: Notify,
 }
 
 impl Signals {
@@ -68,6 +70,26 @@ impl Signals {
         if let Some(followers) = self.followers().get(&tenant) {
             followers.send_replace(());
         }
+        self.news
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(tenant);
+        self.wake_deliver();
+    }
+
+    /// Says that a webhook endpoint may have something to do.
+    pub fn wake_deliver(&self) {
+        self.deliver.notify_one();
+    }
+
+    /// Waits until [`Self::wake_events`] or [`Self::wake_deliver`] is called.
+    pub async fn deliver_woken(&self) {
+        self.deliver.notified().await;
+    }
+
+    /// The tenants of which events were committed since this was asked last.
+    pub fn take_news(&self) -> HashSet<TenantId> {
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What changes when [`Self::wake_events`] is called; `None` where so many follow the tenant's log already.

@@ -18,13 +18,14 @@ use crate::model::{
     Error, Result,
     caller::Visibility,
     event::{
-        Draft, Event, EventFilter, EventMailbox, EventMessage, EventOrder, EventPosition, EventType,
-        KnownMessage, Transition,
+        Draft, Event, EventEndpoint, EventFilter, EventMailbox, EventMessage, EventOrder, EventPosition,
+        EventType, KnownMessage, Transition,
     },
     id::TenantId,
     mailbox::ConnectionError,
     message::ParticipantKind,
     state::State,
+    webhook::DisabledReason,
 };
 
 /// Events that are written together, of one mailbox or of none.
@@ -94,6 +95,38 @@ struct Detail {
     error: Option<DetailError>,
 }
 
+/// What the log keeps of a webhook endpoint.
+#[derive(Serialize, Deserialize)]
+struct EndpointDetail {
+    endpoint: Uuid,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+fn write_endpoint(endpoint: &EventEndpoint) -> Result<String> {
+    let EventEndpoint { id, url, reason } = endpoint;
+    let detail = EndpointDetail {
+        endpoint: *id,
+        url: url.clone(),
+        reason: reason.map(|reason| reason.as_str().to_owned()),
+    };
+    serde_json::to_string(&detail).map_err(Error::internal)
+}
+
+fn read_endpoint(text: &str) -> Result<EventEndpoint> {
+    let unreadable = || unreadable("events.detail");
+    let detail: EndpointDetail = serde_json::from_str(text).map_err(|_| unreadable())?;
+    let reason = detail.reason.as_deref();
+    Ok(EventEndpoint {
+        id: detail.endpoint,
+        url: detail.url,
+        reason: reason
+            .map(|word| DisabledReason::parse(word).ok_or_else(unreadable))
+            .transpose()?,
+    })
+}
+
 #[derive(Serialize, Deserialize)]
 struct DetailError {
     code: String,
@@ -137,7 +170,11 @@ impl NewRow {
             id: draft.id.into(),
             kind: draft.kind.as_str(),
             message: draft.message.map(Id),
-            detail: draft.transition.as_ref().map(write_detail).transpose()?,
+            detail: match (&draft.transition, &draft.endpoint) {
+                (Some(transition), _) => Some(write_detail(transition)?),
+                (None, Some(endpoint)) => Some(write_endpoint(endpoint)?),
+                (None, None) => None,
+            },
         })
     }
 }
@@ -156,18 +193,27 @@ impl KnownRow {
     }
 }
 
-fn read((row, address, message): Found) -> Result<Event> {
+pub(crate) fn read((row, address, message): Found) -> Result<Event> {
     let known = message.map(KnownRow::read).transpose()?;
     let mailbox = row.mailbox_id.zip(address);
+    let kind = EventType::parse(&row.kind).ok_or_else(|| unreadable("events.type"))?;
+    let detail = row.detail.as_deref();
+    let (transition, endpoint) = match kind {
+        EventType::WebhookEndpointDisabled | EventType::Ping => {
+            (None, detail.map(read_endpoint).transpose()?)
+        }
+        _ => (detail.map(read_detail).transpose()?, None),
+    };
     Ok(Event {
         position: EventPosition(row.position),
         id: row.id.into(),
-        kind: EventType::parse(&row.kind).ok_or_else(|| unreadable("events.type"))?,
+        kind,
         at: row.created_at.into(),
         sequence: row.sequence,
         mailbox: mailbox.map(|(id, address)| EventMailbox { id: id.0, address }),
         message: row.message_id.map(|id| EventMessage { id: id.0, known }),
-        transition: row.detail.as_deref().map(read_detail).transpose()?,
+        transition,
+        endpoint,
     })
 }
 

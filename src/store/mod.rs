@@ -10,6 +10,7 @@
 mod agents;
 mod attachments;
 mod blobs;
+mod deliveries;
 mod events;
 mod folders;
 mod keys;
@@ -31,11 +32,13 @@ mod tenants;
 mod threads;
 mod tsvector;
 mod types;
+mod webhooks;
 
 use std::{future::Future, path::PathBuf, pin::Pin};
 
 pub use self::{
     blobs::{Blobs, Listed as ListedBlob},
+    deliveries::{DueDelivery, Mark, NewDelivery, News},
     events::EventSpan,
     keys::Credential,
     logins::SealedLogin,
@@ -44,6 +47,7 @@ pub use self::{
     search::{IndexJob, Indexed, SearchCaps, Words},
     sweep::Expired,
     threads::ThreadRef,
+    webhooks::{LockedEndpoint, Reader, SealedSecrets},
 };
 use crate::model::{Error, Result};
 

@@ -95,6 +95,13 @@ macro_rules! locked {
     };
 }
 
+/// Keeps others from changing the rows that a query answers until the transaction ends.
+macro_rules! shared {
+    ($query:expr) => {
+        $query.for_share()
+    };
+}
+
 /// Locks the rows that a query answers, and passes over those that another transaction has locked.
 macro_rules! skip_locked {
     ($query:expr) => {

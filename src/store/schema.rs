@@ -270,6 +270,46 @@ tables! {
         created_at -> Instant,
     }
 
+    webhook_endpoints (tenant_id, id) {
+        tenant_id -> Guid,
+        id -> Guid,
+        member_id -> Nullable<Guid>,
+        url -> Text,
+        description -> Nullable<Text>,
+        filter -> Text,
+        enabled -> Bool,
+        disabled_at -> Nullable<Instant>,
+        disabled_reason -> Nullable<Text>,
+        secret -> Binary,
+        old_secret -> Nullable<Binary>,
+        old_secret_until -> Nullable<Instant>,
+        position -> BigInt,
+        due_at -> Nullable<Instant>,
+        failures -> Integer,
+        failing_since -> Nullable<Instant>,
+        open_until -> Nullable<Instant>,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+
+    webhook_deliveries (tenant_id, id) {
+        tenant_id -> Guid,
+        id -> Guid,
+        endpoint_id -> Guid,
+        position -> BigInt,
+        mailbox_id -> Nullable<Guid>,
+        status -> Text,
+        attempts -> Integer,
+        claim -> BigInt,
+        due_at -> Nullable<Instant>,
+        attempted_at -> Nullable<Instant>,
+        duration_ms -> Nullable<BigInt>,
+        response_status -> Nullable<Integer>,
+        response_body -> Nullable<Text>,
+        error -> Nullable<Text>,
+        created_at -> Instant,
+    }
+
     search_queue (tenant_id, message_id) {
         tenant_id -> Guid,
         message_id -> Guid,
@@ -305,4 +345,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     tenants,
     thread_refs,
     threads,
+    webhook_deliveries,
+    webhook_endpoints,
 );

@@ -106,6 +106,13 @@ macro_rules! locked {
     };
 }
 
+/// The same.
+macro_rules! shared {
+    ($query:expr) => {
+        $query
+    };
+}
+
 /// The writer is alone in its transaction, so no other has locked anything.
 macro_rules! skip_locked {
     ($query:expr) => {

@@ -1,8 +1,9 @@
-//! The long loops: syncing mailboxes, indexing words, and sweeping what was deleted.
+//! The long loops: syncing mailboxes, delivering webhooks, indexing words, and sweeping what was deleted.
 //!
 //! Each loop exposes a step that tests can await, so that none needs to sleep. What is written is a use case of
 //! `service`; no SQL, no HTTP and no rule of the domain may live here.
 
+pub mod deliver;
 pub mod index;
 pub mod sweep;
 pub mod sync;
@@ -22,6 +23,7 @@ const FORGET: Duration = Duration::from_secs(60);
 pub async fn run(app: App, node: String, stop: CancellationToken) {
     let tasks = TaskTracker::new();
     tasks.spawn(sync::Supervisor::new(app.clone(), node).run(stop.clone()));
+    tasks.spawn(deliver::run(app.clone(), stop.clone()));
     tasks.spawn(index::run(app.clone(), stop.clone()));
     tasks.spawn(sweep::run(app.clone(), stop.clone()));
     tasks.spawn(forget(app, stop.clone()));

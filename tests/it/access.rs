@@ -20,7 +20,7 @@ mod on {
 }
 
 /// The scope that an operation asks for; empty is none, `platform` the platform admin key.
-const SCOPES: [(&str, &str); 58] = [
+const SCOPES: [(&str, &str); 68] = [
     ("whoami", ""),
     ("list_mailboxes", "mailboxes:read"),
     ("create_mailbox", "mailboxes:write"),
@@ -41,6 +41,16 @@ const SCOPES: [(&str, &str); 58] = [
     ("get_attachment_content", "messages:read"),
     ("list_events", "webhooks:read"),
     ("stream_events", "webhooks:read"),
+    ("list_webhook_endpoints", "webhooks:read"),
+    ("create_webhook_endpoint", "webhooks:write"),
+    ("get_webhook_endpoint", "webhooks:read"),
+    ("update_webhook_endpoint", "webhooks:write"),
+    ("delete_webhook_endpoint", "webhooks:write"),
+    ("rotate_webhook_secret", "webhooks:write"),
+    ("test_webhook_endpoint", "webhooks:write"),
+    ("replay_webhook_events", "webhooks:write"),
+    ("list_webhook_deliveries", "webhooks:read"),
+    ("retry_webhook_delivery", "webhooks:write"),
     ("list_agents", "mailboxes:read"),
     ("create_agent", "mailboxes:write"),
     ("get_agent", "mailboxes:read"),
@@ -280,6 +290,8 @@ fn body(operation: &Operation) -> Option<Value> {
             json!({"first_name": "A", "last_name": "B", "email": "a@example.org", "role": "owner"})
         }
         "create_api_key" => json!({"name": "A", "scopes": ["messages:read"]}),
+        "create_webhook_endpoint" => json!({"url": "http://127.0.0.1:1/"}),
+        "replay_webhook_events" => json!({"since": "2026-01-01T00:00:00Z"}),
         "create_agent" | "create_team" | "create_tenant" => json!({"name": "A"}),
         _ if operation.method == "POST" || operation.method == "GET" || operation.method == "DELETE" => {
             return None;

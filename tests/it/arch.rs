@@ -41,7 +41,10 @@ const HOMES: &[(&[&str], &[&str])] = &[
     ),
     (&["anyhow"], &["cli", "main"]),
     // Points at which the tests kill the process.
-    (&["fail"], &["service/sync", "worker/sync", "cli"]),
+    (
+        &["fail"],
+        &["service/sync", "worker/sync", "worker/deliver", "cli"],
+    ),
 ];
 
 #[test]

@@ -19,7 +19,7 @@ mod on {
 }
 
 /// Every operation, with a body that it takes; where ids go follows from the document.
-const PLANS: [(&str, &str); 58] = [
+const PLANS: [(&str, &str); 68] = [
     ("whoami", ""),
     ("list_mailboxes", ""),
     (
@@ -46,6 +46,16 @@ const PLANS: [(&str, &str); 58] = [
     ("get_attachment_content", ""),
     ("list_events", ""),
     ("stream_events", ""),
+    ("list_webhook_endpoints", ""),
+    ("create_webhook_endpoint", r#"{"url": "http://127.0.0.1:1/"}"#),
+    ("get_webhook_endpoint", ""),
+    ("update_webhook_endpoint", r#"{"description": "Mine"}"#),
+    ("delete_webhook_endpoint", ""),
+    ("rotate_webhook_secret", ""),
+    ("test_webhook_endpoint", ""),
+    ("replay_webhook_events", r#"{"since": "2026-01-01T00:00:00Z"}"#),
+    ("list_webhook_deliveries", ""),
+    ("retry_webhook_delivery", ""),
     ("list_agents", ""),
     ("create_agent", r#"{"name": "Mine"}"#),
     ("get_agent", ""),
@@ -108,7 +118,7 @@ fn plan(operation: &str) -> Option<Value> {
 /// The kind of thing that an id of an operation names.
 fn kind(operation: &str, name: &str) -> &'static str {
     match (operation, name) {
-        ("updateMailbox", "uuid") | (_, "mailbox_id") => "mailbox",
+        ("updateMailbox", "uuid") | (_, "mailbox_id" | "mailbox_ids") => "mailbox",
         ("getMailboxMessage", "uuid") | (_, "message_id") => "message",
         ("update_agent", "active_revision_id") | (_, "agent_revision_id") => "agent_revision",
         ("update_team", "active_revision_id") | (_, "team_revision_id") => "team_revision",
@@ -121,6 +131,8 @@ fn kind(operation: &str, name: &str) -> &'static str {
         (_, "thread_id") => "thread",
         (_, "attachment_id") => "attachment",
         (_, "tenant_id") => "tenant",
+        (_, "endpoint_id") => "endpoint",
+        (_, "delivery_id") => "delivery",
         _ => panic!("isolation does not know what {name} of {operation} names"),
     }
 }
@@ -236,6 +248,8 @@ impl Populated {
             "agents" => "agent",
             "teams" => "team",
             "members" => "member",
+            "webhook-endpoints" => "endpoint",
+            "webhook-deliveries" => "delivery",
             // Newest first: another one may be on the first page.
             _ => return String::new(),
         };
@@ -257,7 +271,11 @@ async fn same_refusal_of_a_body(
     let mut said = Vec::new();
     for id in [theirs.ids[kind(&operation.id, name)], random] {
         let mut body = plan(&operation.id).unwrap();
-        body[name] = json!(id);
+        body[name] = if name.ends_with("_ids") {
+            json!([id])
+        } else {
+            json!(id)
+        };
         if let Some(side @ ("agent" | "team")) = name.strip_suffix("_revision_id") {
             body[format!("{side}_id")] = json!(mine.ids[side]);
         }

@@ -97,6 +97,8 @@ mod threads;
 #[cfg(test)]
 mod unified;
 #[cfg(test)]
+mod webhooks;
+#[cfg(test)]
 mod world;
 #[cfg(test)]
 mod write_back;

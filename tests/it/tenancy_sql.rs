@@ -72,7 +72,8 @@ async fn no_row_points_into_another_tenant(backend: Backend) {
         to,
     } in &keys
     {
-        if from.len() == 1 && parent != "tenants" {
+        // A place of the log is a number: that of the tenant's own log is meant, whatever it is.
+        if (from.len() == 1 && parent != "tenants") || to.last().is_some_and(|to| to == "position") {
             // A row of the tenant itself: there is nothing else in it that could be another's.
             continue;
         }

@@ -181,8 +181,15 @@ impl Populated {
             .await;
         let message = &messages["data"][0];
         let api_key = gateway.get(key, "/v1/whoami").await;
+        let endpoint = json!({"url": "http://127.0.0.1:1/"});
+        let endpoint = id(&gateway.make(key, "/v1/webhook-endpoints", endpoint).await["id"]);
+        let path = format!("/v1/webhook-endpoints/{endpoint}");
+        gateway.change(key, &path, json!({"enabled": false})).await;
+        let (_, delivery) = gateway.call("POST", key, &format!("{path}/test"), None).await;
         let ids = [
             ("tenant", tenant.id),
+            ("endpoint", endpoint),
+            ("delivery", id(&delivery["id"])),
             ("member", member),
             ("key", id(&api_key["api_key"]["id"])),
             ("agent", id(&agent["id"])),
@@ -219,6 +226,8 @@ impl Populated {
             "/v1/mailboxes?include_retired=true".to_owned(),
             "/v1/messages".to_owned(),
             "/v1/threads".to_owned(),
+            "/v1/webhook-endpoints".to_owned(),
+            "/v1/webhook-deliveries".to_owned(),
         ] {
             let rows = gateway.all(key, &path).await;
             seen.insert(path, rows.into());

@@ -12,6 +12,7 @@ mod own_tenant;
 mod teams;
 mod tenants;
 mod threads;
+mod webhooks;
 
 use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, Tags};
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ enum Tag {
     Attachments,
     /// What happened, in one log for each tenant: to be read in pages, or followed as it happens.
     Events,
+    /// Where events are sent, and what became of each there.
+    Webhooks,
 }
 
 const DESCRIPTION: &str = "Mailboxes of any provider, kept in sync, behind one tenant-scoped API.\n\n\
@@ -78,6 +81,7 @@ pub(super) fn service(stop: CancellationToken) -> OpenApiService<impl OpenApi + 
         threads::Threads,
         attachments::Attachments,
         events::Events { stop },
+        webhooks::Webhooks,
         agents::Agents,
         teams::Teams,
         members::Members,

@@ -5,6 +5,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod attachments;
+pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod folders;
 pub(crate) mod keys;
@@ -19,6 +20,7 @@ pub(crate) mod search;
 pub(crate) mod sweep;
 pub(crate) mod tenants;
 pub(crate) mod threads;
+pub(crate) mod webhooks;
 
 use uuid::Uuid;
 

@@ -8,6 +8,7 @@ use super::{
     Time, example,
     mailbox::{MailboxError, State},
     message::Address,
+    webhook::DisabledReason,
 };
 use crate::model;
 
@@ -16,7 +17,8 @@ use crate::model;
 /// changed in something other than its state. `mailbox.deleted`: one was deleted, with its messages, which have no events of
 /// their own then. `mailbox.state_changed`: it has another state. `mailbox.reauth_required`: the server refused its
 /// credentials. `mailbox.backfill_completed`: what it had when it was connected is synced; there is no `message.received`
-/// for that. More values may be added.
+/// for that. `webhook_endpoint.disabled`: an endpoint is gone, or has failed for five days. `ping`: a caller tries an
+/// endpoint, which alone is sent it. More values may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
 #[oai(remote = "model::event::EventType")]
 pub enum EventType {
@@ -56,6 +58,14 @@ pub enum EventType {
     #[serde(rename = "mailbox.backfill_completed")]
     #[oai(rename = "mailbox.backfill_completed")]
     MailboxBackfillCompleted,
+    /// A webhook endpoint was disabled, because it is gone or has failed for too long.
+    #[serde(rename = "webhook_endpoint.disabled")]
+    #[oai(rename = "webhook_endpoint.disabled")]
+    WebhookEndpointDisabled,
+    /// A caller tries a webhook endpoint.
+    #[serde(rename = "ping")]
+    #[oai(rename = "ping")]
+    Ping,
 }
 
 /// The direction in which the log is read.
@@ -117,6 +127,29 @@ pub struct EventStateChange {
     pub error: Option<MailboxError>,
 }
 
+/// The webhook endpoint that an event is about, as it was at the time.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct EventEndpoint {
+    /// The endpoint's id.
+    pub id: Uuid,
+    /// Where it was.
+    pub url: String,
+    /// Why it was disabled; null where it was not.
+    #[oai(nullable)]
+    pub disabled_reason: Option<DisabledReason>,
+}
+
+impl From<model::event::EventEndpoint> for EventEndpoint {
+    fn from(endpoint: model::event::EventEndpoint) -> Self {
+        let model::event::EventEndpoint { id, url, reason } = endpoint;
+        Self {
+            id,
+            url,
+            disabled_reason: reason.map(Into::into),
+        }
+    }
+}
+
 /// What an event is about: ids, a few words, and where the rest can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 pub struct EventData {
@@ -129,6 +162,9 @@ pub struct EventData {
     /// What became of the mailbox's state.
     #[oai(nullable)]
     pub state_change: Option<EventStateChange>,
+    /// The webhook endpoint that it is about.
+    #[oai(nullable)]
+    pub webhook_endpoint: Option<EventEndpoint>,
 }
 
 /// Something that happened.
@@ -164,11 +200,13 @@ impl Event {
             mailbox,
             message,
             transition,
+            endpoint,
         } = event;
         let data = EventData {
             mailbox: mailbox.map(|mailbox| EventMailbox::new(mailbox, base)),
             message: message.map(|message| EventMessage::new(message, base)),
             state_change: transition.map(Into::into),
+            webhook_endpoint: endpoint.map(Into::into),
         };
         Self {
             id,
@@ -265,6 +303,7 @@ impl Example for Event {
                 known: Some(known),
             }),
             transition: None,
+            endpoint: None,
         };
         Self::new(event, base)
     }

@@ -16,6 +16,7 @@ pub mod server;
 pub mod tenant;
 pub mod thread;
 pub mod token;
+pub mod webhook;
 
 use super::{
     check, example,

@@ -12,6 +12,7 @@ use super::{
     message::MessageSummary,
     tenant::Tenant,
     thread::ThreadSummary,
+    webhook::{WebhookDelivery, WebhookEndpoint},
 };
 use crate::model::{self, page::Page};
 
@@ -67,6 +68,10 @@ lists! {
     /// A page of mailboxes, newest first.
     #[derive(Serialize)]
     MailboxList of Mailbox from model::mailbox::Mailbox,
+    /// A page of webhook endpoints, newest first.
+    WebhookEndpointList of WebhookEndpoint from model::webhook::Endpoint,
+    /// A page of webhook deliveries, newest first.
+    WebhookDeliveryList of WebhookDelivery from model::webhook::Delivery,
     /// The folders of a mailbox.
     FolderList of Folder from model::folder::Folder,
     /// A page of messages without text and HTML, newest first.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A mailbox that nobody answers; its id.
-async fn mailbox(gateway: &Gateway, key: &str, address: &str) -> uuid::Uuid {
+pub(crate) async fn mailbox(gateway: &Gateway, key: &str, address: &str) -> uuid::Uuid {
     let made = gateway
         .make(key, "/v1/mailboxes", unreachable_mailbox(address, "imap"))
         .await;

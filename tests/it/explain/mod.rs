@@ -35,6 +35,22 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "DELETE FROM tenants WHERE",
         "all that a tenant has is erased with it",
     ),
+    (
+        "UPDATE webhook_deliveries SET due_at = ",
+        "what was on its way when the embedded database's one process ended",
+    ),
+    (
+        "UPDATE webhook_endpoints SET due_at = ",
+        "every endpoint is looked at when the embedded database's one process starts",
+    ),
+    (
+        "webhook_endpoints INNER JOIN event_counters",
+        "every endpoint is looked at, in the order of its key, by pages",
+    ),
+    (
+        "webhook_endpoints.enabled = ",
+        "the endpoints of one tenant, in the order of their key",
+    ),
     ("members.role =", "the owners among the members of one tenant"),
 ];
 
@@ -81,6 +97,26 @@ const NO_TENANT: &[(&str, &str)] = &[
         "the leases of the embedded database's one node",
     ),
     ("FROM search_queue ORDER BY", "the index queue, of any tenant"),
+    (
+        "webhook_endpoints.due_at <=",
+        "the endpoints whose time has come, of any tenant",
+    ),
+    (
+        "webhook_endpoints.due_at IS NOT NULL",
+        "the next endpoint whose time comes, of any tenant",
+    ),
+    (
+        "webhook_endpoints INNER JOIN event_counters",
+        "the tenants whose endpoints have not read the whole log",
+    ),
+    (
+        "webhook_deliveries.status = 'sending'",
+        "what was on its way when the embedded database's one process ended",
+    ),
+    (
+        "UPDATE webhook_endpoints SET due_at = ",
+        "the start of the embedded database's one process",
+    ),
 ];
 
 fn excepted(list: &[(&str, &str)], statement: &str) -> bool {
@@ -133,7 +169,7 @@ async fn every_statement_uses_an_index_and_names_its_tenant(backend: Backend) {
 }
 
 /// The tables that have a tenant.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 23] = [
     "agent_revisions",
     "agents",
     "api_keys",
@@ -155,6 +191,8 @@ const TABLES: [&str; 21] = [
     "search_queue",
     "thread_refs",
     "threads",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ];
 
 /// Each table that a statement reads or changes has its own comparison of `tenant_id`, the first in the WHERE.

@@ -80,6 +80,17 @@ const COPIES: &[(&str, u32, &str)] = &[
          'message_id', md5(i::text)::uuid",
     ),
     (
+        "webhook_endpoints",
+        2_000,
+        "'id', md5(i::text)::uuid, 'due_at', now() + make_interval(secs => i)",
+    ),
+    (
+        "webhook_deliveries",
+        20_000,
+        "'id', md5(i::text)::uuid, 'position', i + 100, 'endpoint_id', md5((1 + i % 2000)::text)::uuid, \
+         'mailbox_id', md5((1 + i % 2000)::text)::uuid, 'due_at', now() + make_interval(secs => i)",
+    ),
+    (
         "search_queue",
         20_000,
         "'message_id', md5(i::text)::uuid, 'queued_at', now() + make_interval(secs => i)",

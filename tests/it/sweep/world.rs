@@ -15,11 +15,12 @@ use postroom::{
         id::TenantId,
         lease::Fence,
         mailbox::Security,
+        member::{NewMember, Role},
     },
     service::{
         App,
         auth::{self, Presented},
-        bootstrap, leases, mailboxes,
+        bootstrap, leases, mailboxes, members,
         sync::{self, Halt, Listed, Raw},
         tenants,
     },
@@ -109,6 +110,18 @@ impl World {
             fence,
             folder,
         }
+    }
+
+    /// A caller who acts as an employee of the owner's tenant.
+    pub(crate) async fn employee(&self, owner: &Owner) -> Caller {
+        let new = NewMember {
+            first_name: "Ada".to_owned(),
+            last_name: "Byron".to_owned(),
+            email: "ada@example.org".to_owned(),
+            role: Role::Employee,
+        };
+        let member = members::create(&self.app, &owner.caller, new).await.unwrap();
+        owner.caller.clone().act_as(member).unwrap()
     }
 
     pub(crate) async fn mailbox(&self, caller: &Caller, address: &str) -> (Fence, Folder) {
