@@ -138,7 +138,7 @@ pub struct Taken {
 /// What was found in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spread {
-    /// The endpoints that have new deliveries.
+    /// The endpoints that may have something to send.
     pub endpoints: Vec<Uuid>,
     /// True where there may be more to look at.
     pub more: bool,
@@ -159,6 +159,8 @@ pub async fn spread(app: &App, tenant: TenantId) -> Result<Spread> {
             let news = tx.list_news(tenant, first, last, limit).await?;
             let whole = i64::try_from(news.len()).is_ok_and(|found| found < limit);
             let upto = news.last().filter(|_| !whole).map_or(last, |news| news.position);
+            // A mailbox may have been enabled, for which deliveries waited.
+            let switched = news.iter().any(|news| news.kind == EventType::MailboxUpdated);
             let (mut new, mut endpoints, mut moved) = (Vec::new(), Vec::new(), Vec::new());
             for reader in readers.iter().filter(|reader| reader.position < upto) {
                 let takes = |news: &&crate::store::News| {
@@ -172,7 +174,7 @@ pub async fn spread(app: &App, tenant: TenantId) -> Result<Spread> {
                     position: news.position,
                     mailbox: news.mailbox.filter(|_| news.kind.is_of_message()),
                 }));
-                if new.len() > before {
+                if switched || new.len() > before {
                     endpoints.push(reader.endpoint);
                 }
                 moved.push(reader.endpoint);

@@ -211,6 +211,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     if restart {
         app.close(id);
         app.signals.wake_sync();
+        app.signals.wake_deliver();
         if !updated.facts.enabled {
             deliveries::settle(app, tenant, id).await?;
         }

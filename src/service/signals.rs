@@ -3,7 +3,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,6 +31,7 @@ pub struct Signals {
     events: Mutex<HashMap<TenantId, watch::Sender<()>>>,
     news: Mutex<HashSet<TenantId>>,
     deliver: Notify,
+    hastened: AtomicBool,
 }
 
 impl Signals {
@@ -74,12 +78,18 @@ impl Signals {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(tenant);
-        self.wake_deliver();
+        self.deliver.notify_one();
     }
 
-    /// Says that a webhook endpoint may have something to do.
+    /// Says that a webhook endpoint has something to do that its worker does not know of.
     pub fn wake_deliver(&self) {
+        self.hastened.store(true, Ordering::SeqCst);
         self.deliver.notify_one();
+    }
+
+    /// Whether [`Self::wake_deliver`] was called since this was asked last.
+    pub fn take_hastened(&self) -> bool {
+        self.hastened.swap(false, Ordering::SeqCst)
     }
 
     /// Waits until [`Self::wake_events`] or [`Self::wake_deliver`] is called.

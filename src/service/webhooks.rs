@@ -116,6 +116,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: EndpointPatch) 
     let updated = updated.await?;
     // What it has missed is in the log.
     app.signals.wake_events(tenant);
+    app.signals.wake_deliver();
     Ok(updated)
 }
 
@@ -212,6 +213,7 @@ pub async fn test(app: &App, caller: &Caller, id: Uuid) -> Result<Delivery> {
     });
     let made = made.await?;
     app.signals.wake_events(tenant);
+    app.signals.wake_deliver();
     Ok(made)
 }
 

@@ -20,7 +20,7 @@ use crate::{
         App,
         deliveries::{self, Job, Sent, Taken, Turn},
     },
-    wire::v1::webhook::payload,
+    wire::v1::delivery::payload,
 };
 
 /// Most requests that are on the wire at once, and most of one tenant.
@@ -141,6 +141,8 @@ impl Dispatcher {
     pub async fn look(&mut self) -> Result<()> {
         let now = self.app.clock.now();
         let mut tenants = self.app.signals.take_news();
+        // Another may have made an endpoint due, on this node or, found by the poll, on another one.
+        let hastened = self.app.signals.take_hastened() || now >= self.poll;
         if now >= self.poll {
             let mut after = None;
             loop {
@@ -162,7 +164,7 @@ impl Dispatcher {
                 }
             }
         }
-        if self.due.is_some_and(|due| due <= now) {
+        if hastened || self.due.is_some_and(|due| due <= now) {
             let (picked, next) = deliveries::pick(&self.app).await?;
             for (tenant, endpoint) in picked {
                 self.add(tenant, [endpoint]);

@@ -13,10 +13,11 @@ use crate::{
     model::webhook::DeliveryFilter,
     service::{deliveries, webhooks},
     wire::v1::{
+        delivery::{DeliveryStatus, WebhookDelivery},
         page::{WebhookDeliveryList, WebhookEndpointList},
         webhook::{
-            CreateWebhookEndpoint, CreatedWebhookEndpoint, DeliveryStatus, ReplayWebhooks,
-            UpdateWebhookEndpoint, WebhookDelivery, WebhookEndpoint,
+            CreateWebhookEndpoint, CreatedWebhookEndpoint, ReplayWebhooks, UpdateWebhookEndpoint,
+            WebhookEndpoint,
         },
     },
 };

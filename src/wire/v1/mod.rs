@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod api_key;
 pub mod attachment;
+pub mod delivery;
 pub mod event;
 pub mod folder;
 pub mod identity;

@@ -6,13 +6,14 @@ use serde::Serialize;
 use super::{
     agent::{Agent, AgentRevision, Team, TeamRevision},
     api_key::ApiKey,
+    delivery::WebhookDelivery,
     folder::Folder,
     mailbox::Mailbox,
     member::Member,
     message::MessageSummary,
     tenant::Tenant,
     thread::ThreadSummary,
-    webhook::{WebhookDelivery, WebhookEndpoint},
+    webhook::WebhookEndpoint,
 };
 use crate::model::{self, page::Page};
 

@@ -72,6 +72,10 @@ const SORTED: &[(&str, &str)] = &[
         "rows are locked in the order of their ids, a batch at a time",
     ),
     (
+        "FOR SHARE",
+        "rows are locked in the order of their ids, a batch at a time",
+    ),
+    (
         "FOR UPDATE OF q",
         "rows are locked in the order of their ids, a batch at a time",
     ),
