@@ -183,6 +183,10 @@ impl Health {
     /// After another failure.
     #[must_use]
     pub fn worse(self, now: DateTime<Utc>) -> Self {
+        // Those that were on their way when it broke say nothing new.
+        if self.open_until.is_some_and(|until| now < until) {
+            return self;
+        }
         let failures = self.failures.saturating_add(1);
         let open_until = (failures >= BREAKS).then(|| {
             let doublings = u32::try_from(failures - BREAKS).unwrap_or_default().min(10);
@@ -373,10 +377,13 @@ mod tests {
         health = health.worse(now);
         assert_eq!(health.room(now), 0);
         assert_eq!(health.room(now + TimeDelta::seconds(30)), 1);
+        assert_eq!(health.worse(now), health, "it was on its way");
+        let mut later = now;
         for _ in 0..100 {
-            health = health.worse(now);
+            later = health.open_until.unwrap();
+            health = health.worse(later);
         }
-        assert_eq!(health.open_until, Some(now + TimeDelta::seconds(LONGEST_BREAK)));
+        assert_eq!(health.open_until, Some(later + TimeDelta::seconds(LONGEST_BREAK)));
         assert!(!health.is_hopeless(now + GIVE_UP - TimeDelta::seconds(1)));
         assert!(health.is_hopeless(now + GIVE_UP));
         assert_eq!(Health::mended().room(now), IN_FLIGHT);

@@ -9,6 +9,7 @@ use crate::{
 
 mod record;
 mod volume;
+mod webhooks;
 mod workload;
 
 mod on {

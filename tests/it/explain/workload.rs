@@ -13,11 +13,11 @@ use postroom::{
         patch::Patch,
         provider::Provider,
         search::Query,
-        webhook::{Attempt, DeliveryFilter, DeliveryStatus},
     },
-    store::{Conn, EventSpan, IndexJob, Mark, NewDelivery, SearchCaps, Words},
+    store::{Conn, EventSpan, IndexJob, SearchCaps, Words},
 };
 
+use super::webhooks;
 use crate::fixture::{Filled, Fixture, at, folder, login, member};
 
 /// Runs everything; the rows that are asked for need not be there.
@@ -40,7 +40,7 @@ pub(super) async fn run(fixture: &Fixture) {
             }
             sync(tx, filled).await?;
             events(tx, filled).await?;
-            webhooks(tx, filled).await?;
+            webhooks::run(tx, filled).await?;
             leases(tx, filled).await?;
             changes(tx, filled).await?;
             sweep(tx, filled).await?;
@@ -85,7 +85,7 @@ async fn relabel(fixture: &Fixture, filled: Filled) {
     }
 }
 
-type Done = postroom::model::Result<()>;
+pub(super) type Done = postroom::model::Result<()>;
 
 async fn lists(tx: &mut Conn, filled: Filled, seen: Visibility, page: PageRequest) -> Done {
     let tenant = filled.owner.tenant;
@@ -345,92 +345,6 @@ async fn events(tx: &mut Conn, filled: Filled) -> Done {
     tx.end_backfill(tenant, mailbox, at(1)).await
 }
 
-async fn webhooks(tx: &mut Conn, filled: Filled) -> Done {
-    let (tenant, mailbox, endpoint) = (filled.owner.tenant, filled.owner.mailbox, filled.endpoint);
-    let first = PageRequest {
-        limit: 10,
-        after: None,
-    };
-    let after = Some(Position {
-        at: at(9),
-        id: endpoint,
-    });
-    for seen in [Visibility::All, Visibility::CreatedBy(filled.member)] {
-        assert!(tx.get_endpoint(tenant, seen, endpoint).await?.is_some());
-        for page in [first, PageRequest { limit: 10, after }] {
-            tx.list_endpoints(tenant, seen, page).await?;
-            for filter in [
-                DeliveryFilter::default(),
-                DeliveryFilter {
-                    endpoint: Some(endpoint),
-                    status: Some(DeliveryStatus::Pending),
-                },
-            ] {
-                tx.list_deliveries(tenant, seen, filter, page).await?;
-            }
-        }
-        tx.get_delivery(tenant, seen, endpoint).await?;
-    }
-    let locked = tx.lock_endpoint(tenant, endpoint).await?.unwrap();
-    tx.update_endpoint(tenant, &locked.endpoint).await?;
-    tx.set_endpoint_health(tenant, endpoint, locked.health).await?;
-    tx.set_endpoint_due(tenant, endpoint, Some(at(5))).await?;
-    tx.rotate_endpoint(tenant, endpoint, &[4], (&[1, 2, 3], at(9)), at(5))
-        .await?;
-    assert!(tx.list_unread(None, 10).await?.contains(&tenant));
-    tx.list_unread(Some(tenant), 10).await?;
-    let last = tx.last_event(tenant).await?;
-    assert_eq!(tx.lock_readers(tenant, last, 10).await?.len(), 1);
-    tx.set_reader_positions(tenant, &[endpoint], last).await?;
-    tx.rewind_endpoint(tenant, endpoint, EventPosition(1)).await?;
-    tx.hasten_endpoints(tenant, &[endpoint], at(5)).await?;
-    assert_eq!(tx.next_due_endpoint().await?, Some(at(5)));
-    assert_eq!(
-        tx.take_due_endpoints(at(5), at(9), 10).await?,
-        [(tenant, endpoint)]
-    );
-    let news = tx.list_news(tenant, EventPosition::START, last, 10).await?;
-    tx.events_at(tenant, &[news[0].position]).await?;
-    tx.event_from(tenant, last).await?;
-    tx.event_since(tenant, EventPosition(1), at(1)).await?;
-    let new = NewDelivery {
-        endpoint,
-        position: last,
-        mailbox: Some(mailbox),
-    };
-    tx.create_deliveries(tenant, &[new], at(5)).await?;
-    let due = tx.due_deliveries(tenant, endpoint, at(5), 10).await?;
-    let one = due.iter().find(|one| one.position == last).unwrap();
-    assert_eq!(tx.share_enabled(tenant, &[mailbox]).await?, [mailbox]);
-    tx.claim_deliveries(tenant, &[one.id], at(9)).await?;
-    assert_eq!(tx.count_sending(tenant, endpoint, at(5)).await?, 1);
-    assert!(tx.is_sending_of(tenant, mailbox, at(5)).await?);
-    tx.free_deliveries(at(5)).await?;
-    let mark = Mark {
-        id: one.id,
-        claim: one.claim + 1,
-        status: DeliveryStatus::Succeeded,
-        attempts: 1,
-        next_at: None,
-        attempt: Attempt {
-            at: at(5),
-            duration: std::time::Duration::from_millis(7),
-            status: Some(200),
-            body: None,
-            error: None,
-        },
-    };
-    assert!(tx.mark_delivery(tenant, mark.clone()).await?);
-    assert!(!tx.mark_delivery(tenant, mark).await?, "it is marked");
-    tx.retry_delivery(tenant, one.id, at(5)).await?;
-    tx.hold_deliveries(tenant, &[one.id]).await?;
-    assert_eq!(tx.release_deliveries(tenant, mailbox, at(5)).await?, 1);
-    tx.next_due_delivery(tenant, endpoint).await?;
-    assert!(tx.find_delivery(tenant, endpoint, last).await?.is_some());
-    assert!(tx.delete_endpoint(tenant, endpoint).await?);
-    Ok(())
-}
-
 async fn leases(tx: &mut Conn, filled: Filled) -> Done {
     tx.free_leases().await?;
     let taken = tx.claim_leases("node", false, 10).await?;
@@ -529,6 +443,7 @@ fn every_method_of_the_store_is_called() {
     let store = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let sources = [
         include_str!("workload.rs"),
+        include_str!("webhooks.rs"),
         include_str!("../fixture/mod.rs"),
         include_str!("../fixture/rows.rs"),
     ];

@@ -105,6 +105,21 @@ async fn promise_5_requests_are_signed_and_by_two_secrets_after_a_rotation(backe
     }
 }
 
+/// Binds the owner's mailbox to another agent or team, which is one event.
+async fn bind(world: &World, owner: &Owner, agent_id: Patch<Uuid>, team_id: Patch<Uuid>) {
+    let patch = MailboxPatch {
+        binding: BindingPatch {
+            agent_id,
+            team_id,
+            ..BindingPatch::default()
+        },
+        ..MailboxPatch::default()
+    };
+    mailboxes::update(&world.app, &owner.caller, owner.fence.mailbox, patch)
+        .await
+        .unwrap();
+}
+
 async fn events_go_where_the_filters_say_and_rebinding_moves_them(backend: Backend) {
     let world = World::start(backend).await;
     let mut owner = world.owner("acme").await;
@@ -149,17 +164,7 @@ async fn events_go_where_the_filters_say_and_rebinding_moves_them(backend: Backe
     ];
     let expected = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]];
     for (number, ((agent_id, team_id), expected)) in (1..).zip(bindings.into_iter().zip(expected)) {
-        let patch = MailboxPatch {
-            binding: BindingPatch {
-                agent_id,
-                team_id,
-                ..BindingPatch::default()
-            },
-            ..MailboxPatch::default()
-        };
-        mailboxes::update(&world.app, &owner.caller, owner.fence.mailbox, patch)
-            .await
-            .unwrap();
+        bind(&world, &owner, agent_id, team_id).await;
         owner
             .store(&world, number, &letter(usize::try_from(number).unwrap(), &[]))
             .await;

@@ -52,6 +52,10 @@ async fn drain(dispatcher: &mut Dispatcher) {
     loop {
         begin(dispatcher).await;
         if !dispatcher.is_sending() {
+            // What was marked last may be news itself.
+            begin(dispatcher).await;
+        }
+        if !dispatcher.is_sending() {
             return;
         }
         dispatcher.finish().await;

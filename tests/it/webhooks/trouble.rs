@@ -130,7 +130,7 @@ async fn what_retry_after_asks_for_holds_within_one_to_two_delays(backend: Backe
 }
 
 /// What the log says of endpoints that were disabled.
-async fn disabled(receiver: &Receiver, made: &Endpoint, reason: &str) {
+fn disabled(receiver: &Receiver, made: &Endpoint, reason: &str) {
     let got: Vec<Got> = receiver.take();
     assert_eq!(got.len(), 1, "{got:?}");
     let json = got[0].json();
@@ -157,7 +157,7 @@ async fn an_endpoint_that_is_gone_is_disabled_at_once(backend: Backend) {
         only_row(&world, &owner, made.id).await.status,
         DeliveryStatus::Failed
     );
-    disabled(&watcher, &made, "gone").await;
+    disabled(&watcher, &made, "gone");
     store(&world, &mut owner, 2).await;
     world.wait(TimeDelta::days(1));
     drain(&mut dispatcher).await;
@@ -190,7 +190,7 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled(backend: Backend) {
         Some(DisabledReason::Failing)
     );
     assert_eq!(shown.failing_since, Some(made_at));
-    disabled(&watcher, &made, "failing").await;
+    disabled(&watcher, &made, "failing");
 }
 
 async fn an_endpoint_that_fails_is_left_alone_and_then_tried_once(backend: Backend) {
