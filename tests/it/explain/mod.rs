@@ -37,6 +37,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "all that a tenant has is erased with it",
     ),
     (
+        "webhook_endpoints.due_at IS NOT NULL",
+        "the next endpoint whose time comes is the first of its index",
+    ),
+    (
         "UPDATE webhook_deliveries SET due_at = ",
         "what was on its way when the embedded database's one process ended",
     ),
