@@ -221,6 +221,7 @@ case "${1:-}" in
     python_messages
     npm_tools browser tests/browser
     npm_tools typescript openapi/smoke/typescript
+    npm_tools verifiers tests/verifiers
     cargo_tool cargo-nextest $nextest_version
     ;;
   deny)

@@ -144,6 +144,11 @@ pub enum Conflict {
     CredentialsRefused(Uuid),
     /// The message does not lie where it was last seen: the sync is about to follow it.
     MessageElsewhere,
+    /// The tenant has as many webhook endpoints as it may have.
+    WebhookEndpointLimit {
+        /// So many.
+        limit: i64,
+    },
 }
 
 /// What a mail server did not do.
@@ -228,6 +233,7 @@ impl Conflict {
                 format!("PATCH /v1/mailboxes/{id} with credentials that the mail server accepts.")
             }
             Self::MessageElsewhere => "GET the message and try again in a few seconds.".into(),
+            Self::WebhookEndpointLimit { .. } => "Delete an endpoint, or widen the filter of one.".to_owned(),
         }
     }
 
@@ -244,6 +250,9 @@ impl Conflict {
             }
             Self::MessageElsewhere => {
                 "The message does not lie where it was last seen; it is being synced anew.".to_owned()
+            }
+            Self::WebhookEndpointLimit { limit } => {
+                format!("The tenant has {limit} webhook endpoints, which is as many as it may have.")
             }
         }
     }
@@ -330,6 +339,7 @@ impl Error {
             Self::Conflict(Conflict::MailboxDisabled(_)) => "mailbox_disabled",
             Self::Conflict(Conflict::CredentialsRefused(_)) => "credentials_refused",
             Self::Conflict(Conflict::MessageElsewhere) => "message_elsewhere",
+            Self::Conflict(Conflict::WebhookEndpointLimit { .. }) => "webhook_endpoint_limit",
             Self::RateLimited { .. } => "rate_limited",
             Self::TooLarge { .. } => "body_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",

@@ -30,6 +30,8 @@ const LONGEST_BREAK: i64 = 1_800;
 pub const GRACE: TimeDelta = TimeDelta::hours(24);
 /// At most so many deliveries of one endpoint are on their way at once.
 pub const IN_FLIGHT: usize = 4;
+/// The most endpoints of a tenant: each event is looked at for every one of them.
+pub const MAX_ENDPOINTS: i64 = 100;
 /// What a secret begins with (Standard Webhooks).
 const SECRET_PREFIX: &str = "whsec_";
 /// How many random bytes a secret has.

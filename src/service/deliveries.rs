@@ -4,7 +4,7 @@
 //! next ones are taken. A delivery that is taken belongs to whoever took it until its lease ends, and its number rises each
 //! time; one whose taker has died is taken again with its attempts as they were.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
@@ -24,7 +24,7 @@ use crate::{
             Health, IN_FLIGHT,
         },
     },
-    store::{Conn, DueDelivery, Mark, NewDelivery, SealedSecrets},
+    store::{Conn, DueDelivery, Gate, Mark, NewDelivery, SealedSecrets},
 };
 
 const RESOURCE: &str = "webhook delivery";
@@ -33,7 +33,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(15);
 /// For how long a delivery is nobody else's once it is taken: a request's time and 5 s.
 pub const LEASE: TimeDelta = TimeDelta::seconds(20);
 /// For how long an endpoint is left to whoever has picked it for a turn.
-const PICKED: TimeDelta = TimeDelta::seconds(30);
+const PICKED: TimeDelta = TimeDelta::seconds(20);
 /// When an endpoint is looked at again that had more to send than its sender had room for.
 const SOON: TimeDelta = TimeDelta::seconds(1);
 /// How many endpoints are picked at once, and how many of a tenant look at the log together.
@@ -47,6 +47,8 @@ const HELD: usize = 50;
 /// How long the answer to a disabling waits for requests that are on the wire, and how often it looks.
 const BARRIER: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
+/// For how long after a delivery was taken its request may begin: within it such an answer still waits.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// The deliveries that the caller sees, newest first.
 pub async fn list(
@@ -65,7 +67,7 @@ pub async fn list(
 /// left alone.
 pub async fn retry(app: &App, caller: &Caller, id: Uuid) -> Result<Delivery> {
     caller.require(Scope::WebhooksWrite)?;
-    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.now());
+    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.shared());
     let retried = app.write(move |tx| {
         Box::pin(async move {
             let missing = || Error::NotFound(RESOURCE);
@@ -102,6 +104,8 @@ pub struct Job {
     pub event: Event,
     /// Which delivery it is.
     pub taken: DueDelivery,
+    /// Since when it is taken.
+    pub since: Instant,
 }
 
 /// What came of a request.
@@ -144,9 +148,21 @@ pub struct Spread {
     pub more: bool,
 }
 
+/// Hears the database's clock, by which nodes agree when a lease ends, and when a delivery is due.
+pub async fn agree(app: &App) -> Result<()> {
+    if app.store.is_embedded() {
+        return Ok(());
+    }
+    let mut conn = app.store.read().await?;
+    let asked = app.clock.now();
+    let said = conn.time().await?;
+    app.clock.hear(said, (asked, app.clock.now()));
+    Ok(())
+}
+
 /// Makes the deliveries of a batch of events that a tenant's endpoints have not looked at.
 pub async fn spread(app: &App, tenant: TenantId) -> Result<Spread> {
-    let now = app.clock.now();
+    let now = app.clock.shared();
     app.write(move |tx| {
         Box::pin(async move {
             let last = tx.last_event(tenant).await?;
@@ -159,8 +175,10 @@ pub async fn spread(app: &App, tenant: TenantId) -> Result<Spread> {
             let news = tx.list_news(tenant, first, last, limit).await?;
             let whole = i64::try_from(news.len()).is_ok_and(|found| found < limit);
             let upto = news.last().filter(|_| !whole).map_or(last, |news| news.position);
-            // A mailbox may have been enabled, for which deliveries waited.
-            let switched = news.iter().any(|news| news.kind == EventType::MailboxUpdated);
+            // A mailbox may have been enabled or deleted, for which deliveries waited.
+            let switched = news
+                .iter()
+                .any(|news| matches!(news.kind, EventType::MailboxUpdated | EventType::MailboxDeleted));
             let (mut new, mut endpoints, mut moved) = (Vec::new(), Vec::new(), Vec::new());
             for reader in readers.iter().filter(|reader| reader.position < upto) {
                 let takes = |news: &&crate::store::News| {
@@ -200,7 +218,7 @@ pub async fn unread(app: &App, after: Option<TenantId>) -> Result<Vec<TenantId>>
 
 /// Picks endpoints that have something to do by now, of any tenant, and says when the next one has.
 pub async fn pick(app: &App) -> Result<(Vec<(TenantId, Uuid)>, Option<DateTime<Utc>>)> {
-    let now = app.clock.now();
+    let now = app.clock.shared();
     let next = app.store.read().await?.next_due_endpoint().await?;
     if next.is_none_or(|next| next > now) {
         return Ok((Vec::new(), next));
@@ -217,9 +235,10 @@ pub async fn pick(app: &App) -> Result<(Vec<(TenantId, Uuid)>, Option<DateTime<U
 
 /// The start of the embedded database's one process: what its last run was sending is sent again at once.
 pub async fn free(app: &App) -> Result<()> {
-    let now = app.clock.now();
+    let now = app.clock.shared();
     if app.store.is_embedded() {
-        app.write(move |tx| Box::pin(async move { tx.free_deliveries(now).await }))
+        let until = now + LEASE.max(PICKED);
+        app.write(move |tx| Box::pin(async move { tx.free_deliveries(now, until).await }))
             .await?;
     }
     Ok(())
@@ -237,7 +256,7 @@ struct Claimed {
 /// Gives some endpoints of a tenant their turns.
 pub async fn turns(app: &App, tenant: TenantId, mut turns: Vec<Turn>) -> Result<Taken> {
     turns.sort_unstable_by_key(|turn| turn.endpoint);
-    let now = app.clock.now();
+    let (now, since) = (app.clock.shared(), Instant::now());
     let work = app.write_journal(tenant, move |tx, journal| {
         Box::pin(async move {
             let (mut claimed, mut due) = (Vec::new(), None::<DateTime<Utc>>);
@@ -276,6 +295,7 @@ pub async fn turns(app: &App, tenant: TenantId, mut turns: Vec<Turn>) -> Result<
                 secrets: secrets.clone(),
                 event: event.clone(),
                 taken,
+                since,
             }));
         }
     }
@@ -394,7 +414,8 @@ async fn mark(
 }
 
 /// Takes deliveries whose time has come, so many at most. Those of messages whose mailbox is disabled wait until it is
-/// enabled: its row stays as it is until they are taken, so that none is after the answer to a disabling.
+/// enabled: it stays as it is until they are taken, so that none is after the answer to a disabling. Those of a mailbox that
+/// was deleted end.
 async fn claim(
     tx: &mut Conn,
     tenant: TenantId,
@@ -415,36 +436,66 @@ async fn claim(
         let mut mailboxes: Vec<Uuid> = due.iter().filter_map(|one| one.mailbox).collect();
         mailboxes.sort_unstable();
         mailboxes.dedup();
-        if !mailboxes.is_empty() {
-            mailboxes = tx.share_enabled(tenant, &mailboxes).await?;
+        let gates = if mailboxes.is_empty() {
+            Vec::new()
+        } else {
+            tx.share_gates(tenant, &mailboxes).await?
+        };
+        let (mut go, mut held, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        for one in due {
+            let found = gates.iter().find(|(id, _)| Some(*id) == one.mailbox);
+            match found.map(|(_, gate)| gate) {
+                None | Some(Gate::Open) => {
+                    go.push(one.id);
+                    taken.push(DueDelivery {
+                        claim: one.claim + 1,
+                        ..one
+                    });
+                }
+                Some(Gate::Shut) => held.push(one.id),
+                Some(Gate::Gone) => ended.push(one.id),
+            }
         }
-        let goes = |one: &DueDelivery| one.mailbox.is_none_or(|id| mailboxes.contains(&id));
-        let (go, held): (Vec<DueDelivery>, Vec<DueDelivery>) = due.into_iter().partition(goes);
-        let ids = |some: &[DueDelivery]| some.iter().map(|one| one.id).collect::<Vec<_>>();
         if !held.is_empty() {
-            tx.hold_deliveries(tenant, &ids(&held)).await?;
+            tx.hold_deliveries(tenant, &held).await?;
+        }
+        if !ended.is_empty() {
+            tx.drop_deliveries(tenant, &ended).await?;
         }
         if !go.is_empty() {
-            tx.claim_deliveries(tenant, &ids(&go), now + LEASE).await?;
+            tx.claim_deliveries(tenant, &go, now + LEASE).await?;
         }
-        taken.extend(go.into_iter().map(|one| DueDelivery {
-            claim: one.claim + 1,
-            ..one
-        }));
     }
     Ok(taken)
+}
+
+/// Whether a delivery may still be sent, though it was taken some time ago and its mailbox may have been disabled since. If
+/// not, it is given back.
+pub async fn may_begin(app: &App, tenant: TenantId, taken: DueDelivery, since: Instant) -> Result<bool> {
+    if since.elapsed() < FRESH {
+        return Ok(true);
+    }
+    let (now, mine) = (app.clock.shared(), (taken.id, taken.claim));
+    app.write(move |tx| {
+        Box::pin(async move {
+            let gates = match taken.mailbox {
+                Some(mailbox) => tx.share_gates(tenant, &[mailbox]).await?,
+                None => Vec::new(),
+            };
+            if gates.iter().all(|(_, gate)| *gate == Gate::Open) {
+                return tx.renew_delivery(tenant, mine, now + LEASE).await;
+            }
+            tx.return_delivery(tenant, mine, now).await?;
+            Ok(false)
+        })
+    })
+    .await
 }
 
 /// Waits until no request about a message of this mailbox, which was just disabled, is on the wire; a second at most.
 pub(super) async fn settle(app: &App, tenant: TenantId, mailbox: Uuid) -> Result<()> {
     let sent = async {
-        while app
-            .store
-            .read()
-            .await?
-            .is_sending_of(tenant, mailbox, app.clock.now())
-            .await?
-        {
+        while app.store.read().await?.is_sending_of(tenant, mailbox).await? {
             tokio::time::sleep(LOOK).await;
         }
         Ok(())

@@ -162,7 +162,7 @@ fn fresh(id: Uuid, new: NewMailbox, created_by: Option<Member>, now: DateTime<Ut
 pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -> Result<Mailbox> {
     caller.require(Scope::MailboxesWrite)?;
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
-    let now = app.clock.now();
+    let (now, shared) = (app.clock.now(), app.clock.shared());
     if let Some(labels) = patch.labels() {
         return relabel(app, caller, id, labels).await;
     }
@@ -170,6 +170,9 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     let (updated, restart) = app
         .write_journal(tenant, move |tx, journal| {
             Box::pin(async move {
+                if patch.enabled == Some(false) {
+                    tx.bar_mailbox(tenant, id).await?;
+                }
                 let before = lock(tx, tenant, seen, id).await?;
                 let mut mailbox = before.clone();
                 let MailboxPatch {
@@ -202,7 +205,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
                     tx.revoke_lease(tenant, id).await?;
                 }
                 if switched && mailbox.facts.enabled {
-                    tx.release_deliveries(tenant, id, now).await?;
+                    tx.release_deliveries(tenant, id, shared).await?;
                 }
                 Ok((mailbox, switched || relogin))
             })
@@ -263,22 +266,25 @@ async fn sealing_key(app: &App, tenant: TenantId, patch: &MailboxPatch) -> Resul
 pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
     caller.require(Scope::MailboxesWrite)?;
     let (tenant, seen) = (caller.tenant_id, caller.visibility());
-    let now = app.clock.now();
+    let (now, shared) = (app.clock.now(), app.clock.shared());
     app.write_journal(tenant, move |tx, journal| {
         Box::pin(async move {
+            tx.bar_mailbox(tenant, id).await?;
             let mailbox = lock(tx, tenant, seen, id).await?;
             // It stands for the end of every message of it.
             journal.of(&mailbox);
             journal.mailbox(EventType::MailboxDeleted);
             tx.revoke_lease(tenant, id).await?;
             tx.delete_messages_of(tenant, id, now).await?;
+            // Those that waited for it to be enabled: they end when they are looked at.
+            tx.release_deliveries(tenant, id, shared).await?;
             tx.retire_mailbox(tenant, id, now).await
         })
     })
     .await?;
     app.close(id);
     app.signals.wake_index();
-    Ok(())
+    deliveries::settle(app, tenant, id).await
 }
 
 /// Drops the connection, if there is one, and dials again at once, also after the credentials were refused.

@@ -14,11 +14,15 @@ use crate::{
         Error, Result,
         agent::AgentKind,
         caller::{Caller, Visibility},
+        error::Conflict,
         event::{Draft, EventEndpoint, EventPosition, EventType},
         id::{self, TenantId},
         page::{Page, PageRequest},
         scope::Scope,
-        webhook::{self, Delivery, Endpoint, EndpointFilter, EndpointPatch, GRACE, Health, NewEndpoint},
+        webhook::{
+            self, Delivery, Endpoint, EndpointFilter, EndpointPatch, GRACE, Health, MAX_ENDPOINTS,
+            NewEndpoint,
+        },
     },
     store::{Conn, LockedEndpoint, NewDelivery, SealedSecrets},
 };
@@ -49,7 +53,7 @@ pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<Endpoint> {
 /// that an employee makes hears of the employee's own mailboxes.
 pub async fn create(app: &App, caller: &Caller, new: NewEndpoint) -> Result<(Endpoint, SecretString)> {
     caller.require(Scope::WebhooksWrite)?;
-    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.now());
+    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.shared());
     check_url(app, &new.url).await?;
     let data_key = logins::data_key(app, tenant).await?;
     let id = id::new();
@@ -73,6 +77,11 @@ pub async fn create(app: &App, caller: &Caller, new: NewEndpoint) -> Result<(End
     let made = app.write(move |tx| {
         Box::pin(async move {
             check_filter(tx, tenant, seen, &endpoint.filter).await?;
+            if tx.has_endpoints(tenant, MAX_ENDPOINTS).await? {
+                return Err(Error::Conflict(Conflict::WebhookEndpointLimit {
+                    limit: MAX_ENDPOINTS,
+                }));
+            }
             let last = tx.last_event(tenant).await?;
             tx.create_endpoint(tenant, &endpoint, &sealed, last).await?;
             Ok(endpoint)
@@ -84,7 +93,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewEndpoint) -> Result<(End
 /// Changes an endpoint. One that is enabled again goes on where it stopped.
 pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: EndpointPatch) -> Result<Endpoint> {
     caller.require(Scope::WebhooksWrite)?;
-    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.now());
+    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.shared());
     if let Some(url) = &patch.url {
         check_url(app, url).await?;
     }
@@ -162,7 +171,7 @@ pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
 /// Gives an endpoint a new secret; the old one signs too for 24 hours.
 pub async fn rotate(app: &App, caller: &Caller, id: Uuid) -> Result<(Endpoint, SecretString)> {
     caller.require(Scope::WebhooksWrite)?;
-    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.now());
+    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.shared());
     let data_key = logins::data_key(app, tenant).await?;
     let secret = webhook::secret(&vault::random());
     let sealed = vault::seal_secret(&data_key, place(tenant, id), &secret)?;
@@ -185,7 +194,7 @@ pub async fn rotate(app: &App, caller: &Caller, id: Uuid) -> Result<(Endpoint, S
 /// Sends an endpoint an event that nothing but this call is about.
 pub async fn test(app: &App, caller: &Caller, id: Uuid) -> Result<Delivery> {
     caller.require(Scope::WebhooksWrite)?;
-    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.now());
+    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.shared());
     let made = app.write(move |tx| {
         Box::pin(async move {
             let endpoint = lock(tx, tenant, seen, id).await?.endpoint;
@@ -220,7 +229,7 @@ pub async fn test(app: &App, caller: &Caller, id: Uuid) -> Result<Delivery> {
 /// Sends an endpoint everything that happened since a time once more, as far as the log is kept and its filter takes it.
 pub async fn replay(app: &App, caller: &Caller, id: Uuid, since: DateTime<Utc>) -> Result<Endpoint> {
     caller.require(Scope::WebhooksWrite)?;
-    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.now());
+    let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.shared());
     if since > now {
         return Err(Error::field("since", "A time that has passed."));
     }

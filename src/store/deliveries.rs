@@ -112,6 +112,17 @@ pub struct DueDelivery {
     pub attempts: u32,
 }
 
+/// Whether what is about a mailbox's messages may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// It may.
+    Open,
+    /// Not before the mailbox is enabled.
+    Shut,
+    /// Never again: the mailbox was deleted.
+    Gone,
+}
+
 /// What an attempt leaves behind.
 #[derive(Debug, Clone)]
 pub struct Mark {
@@ -231,22 +242,38 @@ impl Conn {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Which of these mailboxes are enabled; none of them changes until the transaction ends.
-    pub async fn share_enabled(&mut self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Uuid>> {
-        let rows = on!(self, deliveries::share_enabled(tenant, ids))?;
-        Ok(rows
-            .into_iter()
-            .filter(|(_, enabled)| *enabled)
-            .map(|(id, _)| id.0)
-            .collect())
+    /// The gates of these mailboxes. Until the transaction ends [`Self::bar_mailbox`] waits, and nothing else does: a sync
+    /// goes on storing.
+    pub async fn share_gates(&mut self, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<(Uuid, Gate)>> {
+        let rows = on!(self, deliveries::share_gates(tenant, ids))?;
+        let read = |(id, enabled, retired): (Id, bool, Option<At>)| {
+            let gate = match (enabled, retired) {
+                (_, Some(_)) => Gate::Gone,
+                (true, None) => Gate::Open,
+                (false, None) => Gate::Shut,
+            };
+            (id.0, gate)
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// Before a mailbox is disabled or deleted: waits until nobody counts on its gate, and nobody does until the transaction
+    /// ends.
+    pub async fn bar_mailbox(&mut self, tenant: TenantId, mailbox: Uuid) -> Result<()> {
+        on!(self, deliveries::bar(tenant, mailbox))
     }
 
     /// Lets deliveries wait until their mailbox is enabled.
     pub async fn hold_deliveries(&mut self, tenant: TenantId, ids: &[Uuid]) -> Result<()> {
-        on!(self, deliveries::hold(tenant, ids))
+        on!(self, deliveries::hold(tenant, ids, DeliveryStatus::Pending))
     }
 
-    /// Lets the deliveries go that waited for this mailbox to be enabled.
+    /// Ends deliveries without an attempt.
+    pub async fn drop_deliveries(&mut self, tenant: TenantId, ids: &[Uuid]) -> Result<()> {
+        on!(self, deliveries::hold(tenant, ids, DeliveryStatus::Failed))
+    }
+
+    /// Lets the deliveries go that waited for this mailbox's gate.
     pub async fn release_deliveries(
         &mut self,
         tenant: TenantId,
@@ -289,6 +316,28 @@ impl Conn {
         on!(self, deliveries::mark(tenant, id, claim, &marked))
     }
 
+    /// Leaves a delivery that was taken under this number to its sender for longer; false when it is somebody else's.
+    pub async fn renew_delivery(
+        &mut self,
+        tenant: TenantId,
+        (id, claim): (Uuid, i64),
+        until: DateTime<Utc>,
+    ) -> Result<bool> {
+        let renewed = (DeliveryStatus::Sending, until);
+        on!(self, deliveries::renew(tenant, id, claim, renewed))
+    }
+
+    /// Gives a delivery back that was taken under this number and not sent.
+    pub async fn return_delivery(
+        &mut self,
+        tenant: TenantId,
+        (id, claim): (Uuid, i64),
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        let returned = (DeliveryStatus::Pending, now);
+        on!(self, deliveries::renew(tenant, id, claim, returned))
+    }
+
     /// How many deliveries of an endpoint are on their way.
     pub async fn count_sending(
         &mut self,
@@ -300,14 +349,9 @@ impl Conn {
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
-    /// Whether a delivery of this mailbox's messages is on its way.
-    pub async fn is_sending_of(
-        &mut self,
-        tenant: TenantId,
-        mailbox: Uuid,
-        now: DateTime<Utc>,
-    ) -> Result<bool> {
-        on!(self, deliveries::is_sending_of(tenant, mailbox, now))
+    /// Whether a delivery of this mailbox's messages is on its way, or was when its sender died.
+    pub async fn is_sending_of(&mut self, tenant: TenantId, mailbox: Uuid) -> Result<bool> {
+        on!(self, deliveries::is_sending_of(tenant, mailbox))
     }
 
     /// When the next delivery of an endpoint is due.

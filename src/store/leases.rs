@@ -1,5 +1,6 @@
 //! Leases: which node syncs a mailbox, and the fence that stops one that lost it.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -46,6 +47,11 @@ impl Conn {
     /// Lets every lease run out, of any tenant: for the embedded database, where no other node can hold one.
     pub async fn free_leases(&mut self) -> Result<()> {
         on!(self, leases::free())
+    }
+
+    /// The time by the database's clock.
+    pub async fn time(&mut self) -> Result<DateTime<Utc>> {
+        Ok(on!(self, leases::time())?.0)
     }
 
     /// Renews every lease of a node, of any tenant, in one statement.

@@ -38,7 +38,7 @@ use std::{future::Future, path::PathBuf, pin::Pin};
 
 pub use self::{
     blobs::{Blobs, Listed as ListedBlob},
-    deliveries::{DueDelivery, Mark, NewDelivery, News},
+    deliveries::{DueDelivery, Gate, Mark, NewDelivery, News},
     events::EventSpan,
     keys::Credential,
     logins::SealedLogin,

@@ -95,10 +95,17 @@ macro_rules! locked {
     };
 }
 
-/// Keeps others from changing the rows that a query answers until the transaction ends.
-macro_rules! shared {
+/// Keeps others from passing [`key_locked`] on the rows that a query answers until the transaction ends.
+macro_rules! key_shared {
     ($query:expr) => {
-        $query.for_share()
+        $query.for_key_share()
+    };
+}
+
+/// Locks the rows that a query answers until the transaction ends, also against [`key_shared`].
+macro_rules! key_locked {
+    ($query:expr) => {
+        $query.for_update()
     };
 }
 

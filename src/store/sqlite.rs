@@ -107,7 +107,14 @@ macro_rules! locked {
 }
 
 /// The same.
-macro_rules! shared {
+macro_rules! key_shared {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// The same.
+macro_rules! key_locked {
     ($query:expr) => {
         $query
     };

@@ -215,6 +215,11 @@ impl SecretsRow {
 }
 
 impl Conn {
+    /// Whether the tenant has so many endpoints already; none is made elsewhere until the transaction ends.
+    pub async fn has_endpoints(&mut self, tenant: TenantId, most: i64) -> Result<bool> {
+        on!(self, webhooks::is_full(tenant, most))
+    }
+
     /// Stores a new endpoint, which is sent what comes after this place of the log.
     pub async fn create_endpoint(
         &mut self,
@@ -381,8 +386,9 @@ impl Conn {
         Ok(found.into_iter().map(|tenant| TenantId(tenant.0)).collect())
     }
 
-    /// The start of the only node: what was on its way is not any more, and every endpoint is looked at.
-    pub async fn free_deliveries(&mut self, now: DateTime<Utc>) -> Result<()> {
-        on!(self, webhooks::free(now))
+    /// The start of the only node: what was on its way is not any more, and the endpoints that were left to somebody until
+    /// some time before `until` are nobody's.
+    pub async fn free_deliveries(&mut self, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<()> {
+        on!(self, webhooks::free(now, until))
     }
 }

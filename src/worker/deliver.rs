@@ -4,11 +4,13 @@
 //! are on the wire. A process that dies loses neither: leases end, and both are found again.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,13 +25,18 @@ use crate::{
     wire::v1::delivery::payload,
 };
 
-/// Most requests that are on the wire at once, and most of one tenant.
-const IN_FLIGHT: usize = 256;
-const OF_TENANT: usize = 32;
+/// Most requests that are on the wire at once.
+const IN_FLIGHT: usize = 512;
+/// Most requests of one tenant that are on the wire at once.
+pub const OF_TENANT: usize = 32;
+/// The most of what is left that one tenant gets is this part of it: however many tenants' endpoints hang, there is room.
+const PART: usize = 8;
 /// How many endpoints of a tenant have their turns together before the next tenant has some.
 const TOGETHER: usize = 8;
 /// How often it is looked for events of other nodes.
 const POLL: TimeDelta = TimeDelta::seconds(2);
+/// How often the database's clock is heard.
+const AGREE: Duration = Duration::from_secs(10);
 /// How long to wait after a failure of our own.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How much of an answer is kept, in bytes.
@@ -42,7 +49,9 @@ pub struct Dispatcher {
     ready: BTreeMap<TenantId, Ready>,
     /// The tenant that had turns last.
     last: Option<TenantId>,
-    sends: JoinSet<(TenantId, Uuid, Sent)>,
+    /// The tenants with events that are not looked at.
+    news: BTreeSet<TenantId>,
+    sends: JoinSet<(TenantId, Uuid, Option<Sent>)>,
     in_flight: HashMap<TenantId, usize>,
     /// When it is to be looked for endpoints whose time has come, and for events of other nodes.
     due: Option<DateTime<Utc>>,
@@ -57,7 +66,7 @@ struct Ready {
 }
 
 impl Ready {
-    fn add(&mut self, endpoint: Uuid, sent: Option<Sent>) {
+    fn add(&mut self, endpoint: Uuid, sent: impl IntoIterator<Item = Sent>) {
         if !self.sent.contains_key(&endpoint) {
             self.order.push_back(endpoint);
         }
@@ -83,7 +92,12 @@ pub async fn run(app: App, stop: CancellationToken) {
     let mut dispatcher = Dispatcher::new(app.clone());
     let freed = deliveries::free(&app).await;
     report(freed);
+    let mut agreed = None::<Instant>;
     while !stop.is_cancelled() {
+        if agreed.is_none_or(|at| at.elapsed() > AGREE) {
+            report(deliveries::agree(&app).await);
+            agreed = Some(Instant::now());
+        }
         let worked = async {
             dispatcher.look().await?;
             dispatcher.start().await
@@ -124,6 +138,7 @@ impl Dispatcher {
         Self {
             ready: BTreeMap::new(),
             last: None,
+            news: BTreeSet::new(),
             sends: JoinSet::new(),
             in_flight: HashMap::new(),
             due: Some(DateTime::UNIX_EPOCH),
@@ -137,10 +152,15 @@ impl Dispatcher {
         !self.sends.is_empty()
     }
 
-    /// Finds the endpoints that have something to do.
+    /// True while it knows of events that no endpoint has looked at.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// Finds the endpoints that have something to do: of each tenant's events some, so that a long log delays nobody else.
     pub async fn look(&mut self) -> Result<()> {
-        let now = self.app.clock.now();
-        let mut tenants = self.app.signals.take_news();
+        let now = self.app.clock.shared();
+        self.news.extend(self.app.signals.take_news());
         // Another may have made an endpoint due, on this node or, found by the poll, on another one.
         let hastened = self.app.signals.take_hastened() || now >= self.poll;
         if now >= self.poll {
@@ -151,17 +171,15 @@ impl Dispatcher {
                 if after.is_none() {
                     break;
                 }
-                tenants.extend(unread);
+                self.news.extend(unread);
             }
             self.poll = now + POLL;
         }
-        for tenant in tenants {
-            loop {
-                let spread = deliveries::spread(&self.app, tenant).await?;
-                self.add(tenant, spread.endpoints);
-                if !spread.more {
-                    break;
-                }
+        for tenant in self.news.clone() {
+            let spread = deliveries::spread(&self.app, tenant).await?;
+            self.add(tenant, spread.endpoints);
+            if !spread.more {
+                self.news.remove(&tenant);
             }
         }
         if hastened || self.due.is_some_and(|due| due <= now) {
@@ -202,7 +220,9 @@ impl Dispatcher {
     }
 
     fn room(&self, tenant: TenantId) -> usize {
-        OF_TENANT.saturating_sub(self.in_flight.get(&tenant).copied().unwrap_or_default())
+        let left = IN_FLIGHT.saturating_sub(self.sends.len());
+        let most = left.div_ceil(PART).min(OF_TENANT);
+        most.saturating_sub(self.in_flight.get(&tenant).copied().unwrap_or_default())
     }
 
     /// Gives some endpoints of a tenant their turns, and sends what they take.
@@ -217,24 +237,35 @@ impl Dispatcher {
         if ready.order.is_empty() {
             self.ready.remove(&tenant);
         }
-        let Taken { jobs, due } = deliveries::turns(&self.app, tenant, turns).await?;
+        let again = turns.clone();
+        let taken = deliveries::turns(&self.app, tenant, turns).await;
+        let Taken { jobs, due } = taken.inspect_err(|_| self.put_back(tenant, again))?;
         self.due = self.due.into_iter().chain(due).min();
         for job in jobs {
             *self.in_flight.entry(tenant).or_default() += 1;
             let app = self.app.clone();
             self.sends.spawn(async move {
                 let (tenant, endpoint) = (job.tenant, job.endpoint);
-                (tenant, endpoint, send(&app, job).await)
+                // One that panics leaves its delivery to the end of its lease.
+                let sent = AssertUnwindSafe(send(&app, job)).catch_unwind().await;
+                (tenant, endpoint, sent.unwrap_or_default())
             });
         }
         Ok(())
+    }
+
+    /// Turns that could not be given: what came of requests is not forgotten.
+    fn put_back(&mut self, tenant: TenantId, turns: Vec<Turn>) {
+        let ready = self.ready.entry(tenant).or_default();
+        for turn in turns {
+            ready.add(turn.endpoint, turn.sent);
+        }
     }
 
     /// Waits until a request has ended, and gives the endpoints of all that have a turn.
     pub async fn finish(&mut self) {
         let mut ended = self.sends.join_next().await;
         while let Some(one) = ended {
-            // A task that panicked leaves its delivery to the end of its lease.
             if let Ok((tenant, endpoint, sent)) = one {
                 if let Some(count) = self.in_flight.get_mut(&tenant) {
                     *count = count.saturating_sub(1);
@@ -242,7 +273,7 @@ impl Dispatcher {
                         self.in_flight.remove(&tenant);
                     }
                 }
-                self.ready.entry(tenant).or_default().add(endpoint, Some(sent));
+                self.ready.entry(tenant).or_default().add(endpoint, sent);
             }
             ended = self.sends.try_join_next();
         }
@@ -260,20 +291,26 @@ impl Dispatcher {
 
     /// How long there is nothing to look for.
     fn wait(&self) -> Duration {
+        if self.has_news() {
+            return Duration::ZERO;
+        }
         let next = self.due.into_iter().chain([self.poll]).min();
-        let wait = next.map(|next| next - self.app.clock.now());
+        let wait = next.map(|next| next - self.app.clock.shared());
         wait.and_then(|wait| wait.to_std().ok()).unwrap_or_default()
     }
 }
 
-/// Sends one request.
-async fn send(app: &App, job: Job) -> Sent {
-    let (at, begun) = (app.clock.now(), Instant::now());
-    let taken = job.taken;
+/// Sends one request; `None` where it must not be sent any more.
+async fn send(app: &App, job: Job) -> Option<Sent> {
+    let (at, begun) = (app.clock.shared(), Instant::now());
+    let (tenant, taken, since) = (job.tenant, job.taken, job.since);
     let answer = match request(app, job, at) {
         Ok(request) => {
             let client = app.http.clone().with_deadline(deliveries::TIMEOUT);
-            client.send_cut(request, KEPT).await.map_err(|error| said(&error))
+            let still =
+                async { report(deliveries::may_begin(app, tenant, taken, since).await) == Some(true) };
+            let sent = client.send_cut(request, KEPT, still).await;
+            sent.map_err(|error| said(&error)).transpose()?
         }
         Err(error) => {
             tracing::error!(
@@ -292,7 +329,7 @@ async fn send(app: &App, job: Job) -> Sent {
         }
         Err(error) => (None, None, None, Some(error)),
     };
-    Sent {
+    Some(Sent {
         taken,
         attempt: webhook::Attempt {
             at,
@@ -302,7 +339,7 @@ async fn send(app: &App, job: Job) -> Sent {
             error,
         },
         retry_after,
-    }
+    })
 }
 
 /// What is told of a request that got no answer.

@@ -1,11 +1,12 @@
-//! Clients generated from the committed document, checked by their languages' strictest rules, against a live gateway.
+//! Programs of other languages against a live gateway: clients generated from the committed document, checked by their
+//! languages' strictest rules, and those who verify webhooks.
 //!
-//! What they do is in `openapi/smoke/LANGUAGE`: wait for the mailbox, page through its messages, read a thread, bind the
-//! mailbox to an agent, and meet a 404 as a typed error.
+//! What the clients do is in `openapi/smoke/LANGUAGE`: wait for the mailbox, page through its messages, read a thread, bind the
+//! mailbox to an agent, and meet a 404 as a typed error. The verifiers are in `tests/verifiers`.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     sandbox,
@@ -13,6 +14,8 @@ use crate::{
         gateway::{Backend, Gateway, Tenant},
         tooling::Tooling,
     },
+    webhooks::receiver::{Got, Receiver},
+    world::id,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,6 +57,48 @@ async fn typescript() {
         assert_eq!(said, "typescript: 92 messages\n");
     })
     .await;
+}
+
+/// The libraries of those who define the signatures verify what is sent, by either secret after a rotation. That of Rust does
+/// so wherever the tests look at a signature.
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_5_python_and_javascript_verify_webhooks() {
+    let gateway = Gateway::start(Backend::Sqlite).await;
+    let key = &gateway.tenant("Acme").await.key;
+    let receiver = Receiver::start().await;
+    let body = json!({"url": receiver.url(), "event_types": ["mailbox.deleted"]});
+    let made = gateway.make(key, "/v1/webhook-endpoints", body).await;
+    let path = format!("/v1/webhook-endpoints/{}", id(&made["id"]));
+    let post = async |what: &str| gateway.call("POST", key, &format!("{path}/{what}"), None).await.1;
+    let rotated = post("rotate-secret").await;
+    let stranger = post("rotate-secret").await;
+    // Two of them sign: the last one, and the one before.
+    let secrets = [&stranger["secret"], &rotated["secret"]];
+    for _ in 0..3 {
+        post("test").await;
+    }
+    let requests: Vec<Value> = receiver.has(3).await.iter().map(written).collect();
+    let given = json!({"secrets": secrets, "stranger": made["secret"], "requests": requests});
+    let verified = tokio::task::spawn_blocking(move || {
+        let tooling = Tooling::new("verifiers", "tests/verifiers");
+        std::fs::write(tooling.folder().join("requests.json"), given.to_string()).unwrap();
+        [
+            tooling.run("python", &["verify.py"]),
+            tooling.run("node", &["verify.mjs"]),
+        ]
+    });
+    let expected = ["python", "javascript"].map(|name| format!("{name}: 6 verified, 21 refused\n"));
+    assert_eq!(verified.await.unwrap(), expected);
+    gateway.stop().await;
+}
+
+/// A request, for a program of another language.
+fn written(got: &Got) -> Value {
+    let headers = got.headers.iter();
+    let headers: serde_json::Map<String, Value> = headers
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().into()))
+        .collect();
+    json!({"headers": headers, "body": std::str::from_utf8(&got.body).unwrap()})
 }
 
 /// Runs what `work` does in the folder of the test's language, with a gateway that has the sandbox's mailbox.

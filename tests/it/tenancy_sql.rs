@@ -2,8 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use postroom::model::{
+    event::{Draft, EventType},
+    id,
+};
+
 use crate::{
-    fixture::Fixture,
+    fixture::{Fixture, at},
     support::gateway::{Backend, both},
 };
 
@@ -52,12 +57,27 @@ async fn foreign_keys(fixture: &Fixture, backend: Backend) -> Vec<Foreign> {
 async fn no_row_points_into_another_tenant(backend: Backend) {
     let fixture = Fixture::start(backend).await;
     let acme = fixture.fill("acme").await.owner.tenant.0;
-    let other = fixture.fill("other").await.owner.tenant.0;
-    let id = |id: uuid::Uuid| match backend {
+    let other = fixture.fill("other").await.owner.tenant;
+    // Places of a log are numbers: the other's log has one that the first one's has not.
+    let more = fixture.store.transaction(move |tx| {
+        Box::pin(async move {
+            let one = Draft {
+                id: id::new(),
+                kind: EventType::Ping,
+                message: None,
+                transition: None,
+                endpoint: None,
+            };
+            tx.append_events(other, (None, None), &[one], at(4)).await
+        })
+    });
+    more.await.unwrap_or_else(|error| panic!("{error:?}"));
+    let other = other.0;
+    let literal = |id: uuid::Uuid| match backend {
         Backend::Sqlite => format!("x'{}'", id.simple()),
         Backend::Postgres => format!("'{id}'"),
     };
-    let (acme, other) = (id(acme), id(other));
+    let (acme, other) = (literal(acme), literal(other));
     let row = if backend == Backend::Sqlite {
         "rowid"
     } else {
@@ -72,21 +92,29 @@ async fn no_row_points_into_another_tenant(backend: Backend) {
         to,
     } in &keys
     {
-        // A place of the log is a number: that of the tenant's own log is meant, whatever it is.
-        if (from.len() == 1 && parent != "tenants") || to.last().is_some_and(|to| to == "position") {
+        if from.len() == 1 && parent != "tenants" {
             // A row of the tenant itself: there is nothing else in it that could be another's.
             continue;
         }
         let (column, target) = (from.last().unwrap(), to.last().unwrap());
         let foreign = if parent == "tenants" {
-            id(uuid::Uuid::from_u128(1))
+            literal(uuid::Uuid::from_u128(1))
         } else {
             assert_eq!(
                 (from[0].as_str(), to[0].as_str()),
                 ("tenant_id", "tenant_id"),
                 "{table} ({from:?})"
             );
-            format!("(SELECT {target} FROM {parent} WHERE tenant_id = {other} LIMIT 1)")
+            let its_own = format!("SELECT {target} FROM {parent} WHERE tenant_id = {acme}");
+            let others = format!(
+                "SELECT {target} FROM {parent} WHERE tenant_id = {other} AND {target} NOT IN ({its_own}) LIMIT 1"
+            );
+            assert_eq!(
+                fixture.rows(&others).await.len(),
+                1,
+                "the other has a row of {parent}"
+            );
+            format!("({others})")
         };
         let one = format!(
             "{row} IN (SELECT {row} FROM {table} WHERE tenant_id = {acme} AND {column} IS NOT NULL LIMIT 1)"

@@ -57,6 +57,9 @@ CREATE TABLE webhook_deliveries (
 CREATE UNIQUE INDEX webhook_deliveries_by_event ON webhook_deliveries (tenant_id, position, endpoint_id);
 CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (tenant_id, created_at DESC, id DESC);
 CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (tenant_id, endpoint_id, created_at DESC, id DESC);
+-- Most succeed, and those are found by their time; the others are few among them.
+CREATE INDEX webhook_deliveries_by_status ON webhook_deliveries (tenant_id, status, created_at DESC, id DESC) WHERE status <> 'succeeded';
+CREATE INDEX webhook_deliveries_by_endpoint_status ON webhook_deliveries (tenant_id, endpoint_id, status, created_at DESC, id DESC) WHERE status <> 'succeeded';
 CREATE INDEX webhook_deliveries_by_mailbox ON webhook_deliveries (tenant_id, mailbox_id, status) WHERE mailbox_id IS NOT NULL;
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (tenant_id, endpoint_id, due_at, position) WHERE due_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_sending ON webhook_deliveries (tenant_id, endpoint_id) WHERE status = 'sending';

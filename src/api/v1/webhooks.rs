@@ -60,8 +60,8 @@ impl Webhooks {
     /// is shown only here. A 2xx within 15 seconds takes the event; else it is tried again, ten times within three days, or
     /// as `Retry-After` says within one to two times the usual delay. 410 disables the endpoint, and so do five days of
     /// nothing but failures. Events may come more than once and out of order: go by `id` and `sequence`. Those of a message
-    /// wait while its mailbox is disabled. An employee's endpoint hears of the employee's own mailboxes. Needs the scope
-    /// `webhooks:write`.
+    /// wait while its mailbox is disabled. An employee's endpoint hears of the employee's own mailboxes. A tenant has at most
+    /// 100 endpoints: 409 `webhook_endpoint_limit`. Needs the scope `webhooks:write`.
     #[oai(
         path = "/webhook-endpoints",
         method = "post",

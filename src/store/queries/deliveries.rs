@@ -1,11 +1,7 @@
 //! SQL for webhook deliveries.
 
 use chrono::{DateTime, Utc};
-use diesel::{
-    dsl::sql,
-    prelude::*,
-    sql_types::{Bool, Text},
-};
+use diesel::{dsl::sql, prelude::*, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -22,12 +18,14 @@ use crate::{
         deliveries::{Found, Marked, NewRow, Row},
         events::{Found as FoundEvent, KnownRow, Row as EventRow},
         schema::{events, mailboxes, messages, webhook_deliveries, webhook_endpoints},
+        statement::Prepared,
         types::{At, Guid, Id},
     },
 };
 
-/// The words of a partial index, which a bound value does not meet.
+/// The words of partial indexes, which a bound value does not meet.
 const SENDING: &str = "webhook_deliveries.status = 'sending'";
+const NOT_SUCCEEDED: &str = "webhook_deliveries.status <> 'succeeded'";
 
 /// An event's place, type, mailbox, whom that was bound to, and who created it.
 type NewsRow = (i64, String, Option<Id>, Option<Id>, Option<Id>);
@@ -101,17 +99,25 @@ pub(crate) async fn due(
         .await?)
 }
 
-pub(crate) async fn share_enabled(
+pub(crate) async fn share_gates(
     conn: &mut Connection,
     tenant: TenantId,
     mailboxes: &[Uuid],
-) -> Result<Vec<(Id, bool)>> {
+) -> Result<Vec<(Id, bool, Option<At>)>> {
     let query = mailboxes::table
         .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
         .filter(mailboxes::id.eq_any(ids(mailboxes)))
         .order(mailboxes::id)
-        .select((mailboxes::id, mailboxes::enabled));
-    Ok(shared!(query).load(conn).await?)
+        .select((mailboxes::id, mailboxes::enabled, mailboxes::retired_at));
+    Ok(key_shared!(query).load(conn).await?)
+}
+
+pub(crate) async fn bar(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<()> {
+    let query = mailboxes::table
+        .find((Id(tenant.0), Id(mailbox)))
+        .select(mailboxes::id);
+    let _: Option<Id> = key_locked!(query).get_result(conn).await.optional()?;
+    Ok(())
 }
 
 /// The rows of some deliveries.
@@ -123,11 +129,16 @@ macro_rules! some {
     };
 }
 
-pub(crate) async fn hold(conn: &mut Connection, tenant: TenantId, deliveries: &[Uuid]) -> Result<()> {
+pub(crate) async fn hold(
+    conn: &mut Connection,
+    tenant: TenantId,
+    deliveries: &[Uuid],
+    status: DeliveryStatus,
+) -> Result<()> {
     diesel::update(some!(tenant, deliveries))
         .set((
             webhook_deliveries::due_at.eq(None::<At>),
-            webhook_deliveries::status.eq(DeliveryStatus::Pending.as_str()),
+            webhook_deliveries::status.eq(status.as_str()),
         ))
         .execute(conn)
         .await?;
@@ -157,15 +168,24 @@ pub(crate) async fn claim(
     deliveries: &[Uuid],
     until: DateTime<Utc>,
 ) -> Result<()> {
-    diesel::update(some!(tenant, deliveries))
-        .set((
-            webhook_deliveries::status.eq(DeliveryStatus::Sending.as_str()),
-            webhook_deliveries::claim.eq(webhook_deliveries::claim + 1),
-            webhook_deliveries::due_at.eq(Some(At(until))),
-        ))
-        .execute(conn)
-        .await?;
+    let claiming = diesel::update(some!(tenant, deliveries)).set((
+        webhook_deliveries::status.eq(DeliveryStatus::Sending.as_str()),
+        webhook_deliveries::claim.eq(webhook_deliveries::claim + 1),
+        webhook_deliveries::due_at.eq(Some(At(until))),
+    ));
+    Prepared(claiming).execute(conn).await?;
     Ok(())
+}
+
+/// The row of a delivery that is being sent under this number.
+macro_rules! mine {
+    ($tenant:expr, $id:expr, $claim:expr) => {
+        webhook_deliveries::table
+            .filter(webhook_deliveries::tenant_id.eq(Id($tenant.0)))
+            .filter(webhook_deliveries::id.eq(Id($id)))
+            .filter(webhook_deliveries::claim.eq($claim))
+            .filter(webhook_deliveries::status.eq(DeliveryStatus::Sending.as_str()))
+    };
 }
 
 pub(crate) async fn mark(
@@ -175,12 +195,22 @@ pub(crate) async fn mark(
     claim: i64,
     marked: &Marked,
 ) -> Result<bool> {
-    let mine = webhook_deliveries::table
-        .filter(webhook_deliveries::tenant_id.eq(Id(tenant.0)))
-        .filter(webhook_deliveries::id.eq(Id(id)))
-        .filter(webhook_deliveries::claim.eq(claim))
-        .filter(webhook_deliveries::status.eq(DeliveryStatus::Sending.as_str()));
-    Ok(diesel::update(mine).set(marked).execute(conn).await? > 0)
+    let marking = diesel::update(mine!(tenant, id, claim)).set(marked);
+    Ok(Prepared(marking).execute(conn).await? > 0)
+}
+
+pub(crate) async fn renew(
+    conn: &mut Connection,
+    tenant: TenantId,
+    id: Uuid,
+    claim: i64,
+    (status, due): (DeliveryStatus, DateTime<Utc>),
+) -> Result<bool> {
+    let renewed = diesel::update(mine!(tenant, id, claim)).set((
+        webhook_deliveries::status.eq(status.as_str()),
+        webhook_deliveries::due_at.eq(Some(At(due))),
+    ));
+    Ok(renewed.execute(conn).await? > 0)
 }
 
 pub(crate) async fn count_sending(
@@ -199,17 +229,11 @@ pub(crate) async fn count_sending(
         .await?)
 }
 
-pub(crate) async fn is_sending_of(
-    conn: &mut Connection,
-    tenant: TenantId,
-    mailbox: Uuid,
-    now: DateTime<Utc>,
-) -> Result<bool> {
+pub(crate) async fn is_sending_of(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<bool> {
     let found: Option<Id> = webhook_deliveries::table
         .filter(webhook_deliveries::tenant_id.eq(Id(tenant.0)))
         .filter(webhook_deliveries::mailbox_id.eq(Some(Id(mailbox))))
         .filter(webhook_deliveries::status.eq(DeliveryStatus::Sending.as_str()))
-        .filter(webhook_deliveries::due_at.gt(At(now)))
         .limit(1)
         .select(webhook_deliveries::id)
         .get_result(conn)
@@ -317,8 +341,10 @@ pub(crate) async fn list(
         query = query.filter(webhook_deliveries::endpoint_id.eq(Id(endpoint)));
     }
     if let Some(status) = status {
-        let same = sql::<Bool>("webhook_deliveries.status = ").bind::<Text, _>(status.as_str());
-        query = query.filter(same);
+        query = query.filter(webhook_deliveries::status.eq(status.as_str()));
+        if status != DeliveryStatus::Succeeded {
+            query = query.filter(sql::<Bool>(NOT_SUCCEEDED));
+        }
     }
     let paged = paged!(
         query,

@@ -10,7 +10,7 @@ use crate::{
     store::{
         leases::{LEASE_SECONDS, Row},
         schema::{mailbox_leases, mailboxes},
-        types::Id,
+        types::{At, Id},
     },
 };
 
@@ -72,6 +72,10 @@ pub(crate) async fn free(conn: &mut Connection) -> Result<()> {
         .execute(conn)
         .await?;
     Ok(())
+}
+
+pub(crate) async fn time(conn: &mut Connection) -> Result<At> {
+    Ok(diesel::select(db_now!()).get_result(conn).await?)
 }
 
 pub(crate) async fn renew(conn: &mut Connection, owner: &str) -> Result<usize> {

@@ -9,7 +9,8 @@ use super::{Backend, Connection, ids, paged};
 use crate::{
     model::{Result, caller::Visibility, id::TenantId, page::PageRequest},
     store::{
-        schema::{event_counters, webhook_deliveries, webhook_endpoints},
+        schema::{event_counters, tenants, webhook_deliveries, webhook_endpoints},
+        statement::Prepared,
         types::{At, Id},
         webhooks::{HealthRow, Row, SecretsRow},
     },
@@ -33,6 +34,22 @@ pub(crate) async fn create(
         .execute(conn)
         .await?;
     Ok(())
+}
+
+pub(crate) async fn is_full(conn: &mut Connection, tenant: TenantId, most: i64) -> Result<bool> {
+    // One creation after the other.
+    let owner = tenants::table.find(Id(tenant.0)).select(tenants::id);
+    let _: Id = locked!(owner).get_result(conn).await?;
+    let last: Option<Id> = webhook_endpoints::table
+        .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
+        .order(webhook_endpoints::id)
+        .offset(most - 1)
+        .limit(1)
+        .select(webhook_endpoints::id)
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(last.is_some())
 }
 
 pub(crate) async fn get(
@@ -123,10 +140,8 @@ pub(crate) async fn set_due(
     id: Uuid,
     due: Option<At>,
 ) -> Result<()> {
-    diesel::update(one!(tenant, id))
-        .set(webhook_endpoints::due_at.eq(due))
-        .execute(conn)
-        .await?;
+    let setting = diesel::update(one!(tenant, id)).set(webhook_endpoints::due_at.eq(due));
+    Prepared(setting).execute(conn).await?;
     Ok(())
 }
 
@@ -181,10 +196,8 @@ pub(crate) async fn set_positions(
     endpoints: &[Uuid],
     position: i64,
 ) -> Result<()> {
-    diesel::update(some!(tenant, endpoints))
-        .set(webhook_endpoints::position.eq(position))
-        .execute(conn)
-        .await?;
+    let moving = diesel::update(some!(tenant, endpoints)).set(webhook_endpoints::position.eq(position));
+    Prepared(moving).execute(conn).await?;
     Ok(())
 }
 
@@ -202,10 +215,8 @@ pub(crate) async fn hasten(
     endpoints: &[Uuid],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    diesel::update(some!(tenant, endpoints))
-        .set(webhook_endpoints::due_at.eq(Some(At(now))))
-        .execute(conn)
-        .await?;
+    let hastening = diesel::update(some!(tenant, endpoints)).set(webhook_endpoints::due_at.eq(Some(At(now))));
+    Prepared(hastening).execute(conn).await?;
     Ok(())
 }
 
@@ -259,14 +270,14 @@ pub(crate) async fn list_unread(
     Ok(tenants)
 }
 
-pub(crate) async fn free(conn: &mut Connection, now: DateTime<Utc>) -> Result<()> {
+pub(crate) async fn free(conn: &mut Connection, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<()> {
     diesel::update(webhook_deliveries::table)
         .filter(sql::<Bool>("webhook_deliveries.status = 'sending'"))
         .set(webhook_deliveries::due_at.eq(Some(At(now))))
         .execute(conn)
         .await?;
     diesel::update(webhook_endpoints::table)
-        .filter(webhook_endpoints::enabled.eq(true))
+        .filter(webhook_endpoints::due_at.le(At(until)))
         .set(webhook_endpoints::due_at.eq(Some(At(now))))
         .execute(conn)
         .await?;

@@ -19,8 +19,8 @@ const MAX_WORD: usize = 320;
 const MAX_AUTHORS: usize = 10;
 
 /// What has become of a delivery. `pending`: it waits for its time, for its mailbox or its endpoint to be enabled. `sending`:
-/// it is on its way. `succeeded`: the endpoint answered 2xx. `failed`: it is not tried any more. More values may be added to
-/// answers.
+/// it is on its way. `succeeded`: the endpoint answered 2xx. `failed`: it is not tried any more, because ten attempts failed,
+/// or because it was about a message of a mailbox that was deleted. More values may be added to answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(
     rename = "WebhookDeliveryStatus",

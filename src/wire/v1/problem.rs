@@ -223,6 +223,7 @@ const fn title(error: &Error) -> &'static str {
         Error::Conflict(Conflict::MailboxDisabled(_)) => "Mailbox disabled",
         Error::Conflict(Conflict::CredentialsRefused(_)) => "Credentials refused by the mail server",
         Error::Conflict(Conflict::MessageElsewhere) => "Message elsewhere",
+        Error::Conflict(Conflict::WebhookEndpointLimit { .. }) => "Too many webhook endpoints",
         Error::RateLimited { .. } => "Too many requests",
         Error::TooLarge { .. } => "Body too large",
         Error::UnsupportedMediaType => "Unsupported media type",

@@ -10,6 +10,7 @@ use std::{
 use chrono::TimeDelta;
 use postroom::{config::BlobUrl, model::clock::Clock, service::bootstrap, worker::sweep};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     post::{Placed, Post},
@@ -25,20 +26,22 @@ use crate::{
         gateway::{Backend, both},
         soak,
     },
+    webhooks::receiver::{Got, Receiver},
 };
 
 mod on {
     use super::both;
     both!(
-        promise_1_dovecot_and_kills_every_message_is_stored_exactly_once,
+        promise_1_and_5_dovecot_and_kills_every_message_is_stored_once_and_told,
         a_restart_after_a_kill_waits_for_no_lease_of_dovecot,
     );
 }
 
 /// Where the process dies by itself.
-const POINTS: [&str; 3] = [
+const POINTS: [&str; 4] = [
     "arrivals_after_blob",
     "arrivals_before_commit",
+    "webhook_after_post",
     "arrivals_after_commit",
 ];
 /// The longest that a process lives before it is killed at a random instant, in milliseconds.
@@ -50,21 +53,22 @@ struct Mailbox {
     id: String,
 }
 
-async fn connect(running: &mut Running, server: &Dovecot) -> Mailbox {
+async fn connect(running: &mut Running, server: &Dovecot, receiver: &Receiver) -> Mailbox {
     let platform = api(running, ADMIN).await;
     let tenant = platform
         .call("POST", "/v1/tenants", Some(json!({"name": "Acme"})))
         .await;
     let key = tenant["api_key"]["key"].as_str().unwrap().to_owned();
+    let client = api(running, &key).await;
+    // Before the mailbox, so that it hears of everything.
+    let endpoint = json!({"url": receiver.url()});
+    client.call("POST", "/v1/webhook-endpoints", Some(endpoint)).await;
     let imap = json!({
         "host": "127.0.0.1", "port": server.imap_port(), "security": "none",
         "username": USER, "password": "anna's password",
     });
     let body = json!({"address": ADDRESS, "imap": imap});
-    let mailbox = api(running, &key)
-        .await
-        .call("POST", "/v1/mailboxes", Some(body))
-        .await;
+    let mailbox = client.call("POST", "/v1/mailboxes", Some(body)).await;
     Mailbox {
         key,
         id: mailbox["id"].as_str().unwrap().to_owned(),
@@ -79,9 +83,9 @@ async fn api(running: &mut Running, key: &str) -> Api {
     }
 }
 
-async fn promise_1_dovecot_and_kills_every_message_is_stored_exactly_once(backend: Backend) {
+async fn promise_1_and_5_dovecot_and_kills_every_message_is_stored_once_and_told(backend: Backend) {
     let name = format!("kill -9 while mail flows, {backend:?}");
-    let (kills, seed) = (soak::rounds(10, 100), soak::seed(&name));
+    let (kills, seed) = (soak::rounds(10, 200), soak::seed(&name));
     let waiting = soak::rounds(500, 20_000);
     let server = Dovecot::start();
     server.user(USER);
@@ -97,7 +101,8 @@ async fn promise_1_dovecot_and_kills_every_message_is_stored_exactly_once(backen
     let mut dice = Post::new(&server, seed ^ 1).await;
     let place = Place::new(backend).await;
     let mut running = place.start(None);
-    let mailbox = connect(&mut running, &server).await;
+    let receiver = Receiver::start().await;
+    let mailbox = connect(&mut running, &server, &receiver).await;
     running.kill();
 
     let flow = post.flow(0..40);
@@ -128,16 +133,45 @@ async fn promise_1_dovecot_and_kills_every_message_is_stored_exactly_once(backen
     truth::holds(&api, &mailbox.id, &post.placed).await;
     let received = truth::announced(&api, &mailbox.id).await;
     assert!(received >= 5, "only {received} messages were announced");
+    let (told, repeated) = all_told(&api, &receiver).await;
     running.stop().await;
 
     let swept = nothing_is_left_over(&place, &post.placed, &post.large).await;
     let live = post.placed.values().collect::<BTreeSet<_>>().len();
     let seen = format!(
-        "{live} messages once each ({waiting} waiting at first), {received} announced once each, {at_points} kills at named points; swept then: {} tombstones, \
-         {} blobs, {} unfinished files",
+        "{live} messages once each ({waiting} waiting at first), {received} announced once each, {at_points} kills at named points; \
+         {told} events told by webhooks, {repeated} of them more than once; swept then: {} tombstones, {} blobs, {} unfinished \
+         files",
         swept.messages, swept.blobs, swept.unfinished
     );
     soak::record(&name, kills, seed, seen);
+}
+
+/// Every event of the log comes to the endpoint, and nothing else does; a repetition has the id of what it repeats. Answers how
+/// many events there are, and how many requests brought one again.
+async fn all_told(api: &Api, receiver: &Receiver) -> (usize, usize) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        let logged: BTreeSet<String> = api
+            .all("/v1/events")
+            .await
+            .iter()
+            .map(|event| event["id"].as_str().unwrap().to_owned())
+            .collect();
+        let got = receiver.got();
+        let told: BTreeSet<String> = got.iter().map(Got::id).collect();
+        let missing = logged.difference(&told).count();
+        if missing == 0 {
+            assert_eq!(told, logged, "what was told is in the log");
+            return (told.len(), got.len() - told.len());
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{missing} of {} events were not told",
+            logged.len()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// After the sweep there is no row that nothing on the server accounts for, and no blob that no row names.
@@ -206,7 +240,7 @@ async fn a_restart_after_a_kill_waits_for_no_lease_of_dovecot(backend: Backend) 
     post.letter("INBOX", 500).await;
     let place = Place::new(backend).await;
     let mut running = place.start(None);
-    let mailbox = connect(&mut running, &server).await;
+    let mailbox = connect(&mut running, &server, &Receiver::start().await).await;
     let client = api(&mut running, &mailbox.key).await;
     let patience = Duration::from_secs(60);
     truth::settled(&client, &mailbox.id, &post.placed, patience).await;

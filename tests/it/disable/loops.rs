@@ -1,6 +1,7 @@
-//! The loop of toggles: after the answer the connection closes and nothing is stored; then everything is, once.
+//! The loop of toggles: after the answer the connection closes, nothing is stored and nobody is told of a message; then
+//! everything is stored and told, once.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use postroom::service::App;
 use serde_json::json;
@@ -17,6 +18,7 @@ use crate::{
         gateway::{Backend, Gateway, both},
         soak,
     },
+    webhooks::receiver::{Got, Receiver},
 };
 
 mod on {
@@ -33,6 +35,24 @@ const WRITTEN: &str = "SELECT (SELECT count(*) FROM messages), (SELECT count(*) 
     (SELECT sum(backfill_low) FROM folders), (SELECT sum(highest_modseq) FROM folders), \
     (SELECT sum(message_count) FROM folders), (SELECT count(*) FROM quarantine), (SELECT count(*) FROM events), message_count, phase, error_code, \
     last_synced_at, sync_folder, sync_done, updated_at FROM mailboxes";
+
+/// The events that wait while their mailbox is disabled.
+const ABOUT_MESSAGES: [&str; 3] = ["message.received", "message.updated", "message.deleted"];
+
+/// In the end the receiver has every event of a message that is in the log, each once; answers how many.
+async fn told_once(api: &Api, receiver: &Receiver) -> usize {
+    let mut logged = BTreeSet::new();
+    for event in api.all("/v1/events").await {
+        if ABOUT_MESSAGES.iter().any(|kind| event["type"] == *kind) {
+            logged.insert(event["id"].as_str().unwrap().to_owned());
+        }
+    }
+    let got = receiver.has(logged.len()).await;
+    let told: BTreeSet<String> = got.iter().map(Got::id).collect();
+    assert_eq!(told, logged, "what was told is what is in the log");
+    assert_eq!(got.len(), logged.len(), "something was told twice");
+    logged.len()
+}
 
 async fn written(app: &App) -> Vec<Vec<String>> {
     ask(&app.config.storage.database, WRITTEN).await
@@ -51,6 +71,9 @@ async fn promise_4_dovecot_is_left_and_nothing_is_stored_until_enabled(backend: 
     let (counter, port) = Counter::before(server.imap_port()).await;
     let gateway = Gateway::start(backend).await;
     let tenant = gateway.tenant("Acme").await;
+    let receiver = Receiver::start().await;
+    let endpoint = json!({"url": receiver.url(), "event_types": ABOUT_MESSAGES});
+    gateway.make(&tenant.key, "/v1/webhook-endpoints", endpoint).await;
     let mailbox = gateway.connect(&tenant, login(port)).await.id.to_string();
     let api = Api::of(&gateway, &tenant);
     let path = format!("/v1/mailboxes/{mailbox}");
@@ -61,7 +84,7 @@ async fn promise_4_dovecot_is_left_and_nothing_is_stored_until_enabled(backend: 
         tokio::time::sleep(Duration::from_millis(dice.below(ENABLED))).await;
         open += counter.open();
         switch(false).await;
-        let answered = Instant::now();
+        let (answered, told) = (Instant::now(), receiver.got().len());
         let before = written(&gateway.app).await;
         counter.closed().await;
         let took = answered.elapsed();
@@ -75,6 +98,11 @@ async fn promise_4_dovecot_is_left_and_nothing_is_stored_until_enabled(backend: 
             "something was written while disabled"
         );
         assert_eq!(counter.open(), 0, "a disabled mailbox was dialled");
+        assert_eq!(
+            receiver.got().len(),
+            told,
+            "a webhook told of a message of a disabled mailbox"
+        );
         switch(true).await;
     }
     assert!(
@@ -85,14 +113,11 @@ async fn promise_4_dovecot_is_left_and_nothing_is_stored_until_enabled(backend: 
     truth::settled(&api, &mailbox, &post.placed, Duration::from_secs(120)).await;
     truth::holds(&api, &mailbox, &post.placed).await;
     truth::announced(&api, &mailbox).await;
-    let stored = post
-        .placed
-        .values()
-        .collect::<std::collections::BTreeSet<_>>()
-        .len();
+    let told = told_once(&api, &receiver).await;
+    let stored = post.placed.values().collect::<BTreeSet<_>>().len();
     let seen = format!(
-        "{open} met a connection, which was closed within {slowest:.0?} at the latest; nothing written while disabled; \
-         {stored} messages once each at the end"
+        "{open} met a connection, which was closed within {slowest:.0?} at the latest; nothing written and nothing told while \
+         disabled; {stored} messages once each at the end, and {told} webhooks of them"
     );
     soak::record(&name, toggles, seed, seen);
     gateway.stop().await;

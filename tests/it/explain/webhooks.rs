@@ -7,7 +7,7 @@ use postroom::{
         page::{PageRequest, Position},
         webhook::{Attempt, DeliveryFilter, DeliveryStatus},
     },
-    store::{Conn, Mark, NewDelivery},
+    store::{Conn, Gate, Mark, NewDelivery},
 };
 
 use super::workload::Done;
@@ -32,7 +32,19 @@ pub(super) async fn run(tx: &mut Conn, filled: Filled) -> Done {
                 DeliveryFilter::default(),
                 DeliveryFilter {
                     endpoint: Some(endpoint),
+                    status: None,
+                },
+                DeliveryFilter {
+                    endpoint: Some(endpoint),
                     status: Some(DeliveryStatus::Pending),
+                },
+                DeliveryFilter {
+                    endpoint: None,
+                    status: Some(DeliveryStatus::Failed),
+                },
+                DeliveryFilter {
+                    endpoint: Some(endpoint),
+                    status: Some(DeliveryStatus::Succeeded),
                 },
             ] {
                 tx.list_deliveries(tenant, seen, filter, page).await?;
@@ -40,6 +52,7 @@ pub(super) async fn run(tx: &mut Conn, filled: Filled) -> Done {
         }
         tx.get_delivery(tenant, seen, endpoint).await?;
     }
+    assert!(tx.has_endpoints(tenant, 1).await?);
     let locked = tx.lock_endpoint(tenant, endpoint).await?.unwrap();
     tx.update_endpoint(tenant, &locked.endpoint).await?;
     tx.set_endpoint_health(tenant, endpoint, locked.health).await?;
@@ -78,11 +91,18 @@ async fn deliveries(tx: &mut Conn, filled: Filled) -> Done {
     tx.create_deliveries(tenant, &[new], at(5)).await?;
     let due = tx.due_deliveries(tenant, endpoint, at(5), 10).await?;
     let one = due.iter().find(|one| one.position == last).unwrap();
-    assert_eq!(tx.share_enabled(tenant, &[mailbox]).await?, [mailbox]);
+    assert_eq!(tx.share_gates(tenant, &[mailbox]).await?, [(mailbox, Gate::Open)]);
+    tx.bar_mailbox(tenant, mailbox).await?;
     tx.claim_deliveries(tenant, &[one.id], at(9)).await?;
     assert_eq!(tx.count_sending(tenant, endpoint, at(5)).await?, 1);
-    assert!(tx.is_sending_of(tenant, mailbox, at(5)).await?);
-    tx.free_deliveries(at(5)).await?;
+    assert!(tx.is_sending_of(tenant, mailbox).await?);
+    let taken = (one.id, one.claim + 1);
+    assert!(tx.renew_delivery(tenant, taken, at(9)).await?);
+    assert!(
+        !tx.renew_delivery(tenant, (one.id, one.claim), at(9)).await?,
+        "it was taken again"
+    );
+    tx.free_deliveries(at(5), at(9)).await?;
     let mark = Mark {
         id: one.id,
         claim: one.claim + 1,
@@ -99,9 +119,11 @@ async fn deliveries(tx: &mut Conn, filled: Filled) -> Done {
     };
     assert!(tx.mark_delivery(tenant, mark.clone()).await?);
     assert!(!tx.mark_delivery(tenant, mark).await?, "it is marked");
+    assert!(!tx.return_delivery(tenant, taken, at(5)).await?, "it is marked");
     tx.retry_delivery(tenant, one.id, at(5)).await?;
     tx.hold_deliveries(tenant, &[one.id]).await?;
     assert_eq!(tx.release_deliveries(tenant, mailbox, at(5)).await?, 1);
+    tx.drop_deliveries(tenant, &[one.id]).await?;
     tx.next_due_delivery(tenant, endpoint).await?;
     assert!(tx.find_delivery(tenant, endpoint, last).await?.is_some());
     Ok(())

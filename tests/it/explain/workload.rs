@@ -346,6 +346,7 @@ async fn events(tx: &mut Conn, filled: Filled) -> Done {
 }
 
 async fn leases(tx: &mut Conn, filled: Filled) -> Done {
+    assert!(tx.time().await? > at(0));
     tx.free_leases().await?;
     let taken = tx.claim_leases("node", false, 10).await?;
     assert_eq!(taken.len(), 2, "both mailboxes can be connected");

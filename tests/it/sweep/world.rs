@@ -48,9 +48,7 @@ pub(crate) struct World {
     now: Arc<Mutex<DateTime<Utc>>>,
     #[expect(dead_code, reason = "held: the lock of the embedded database")]
     lock: Option<std::fs::File>,
-    #[expect(dead_code, reason = "held: dropping it removes the folder")]
     data: tempfile::TempDir,
-    #[expect(dead_code, reason = "held: dropping it drops the database")]
     database: Option<Database>,
 }
 
@@ -83,6 +81,13 @@ impl World {
             data,
             database,
         }
+    }
+
+    /// Another node on the same database, with a clock of its own.
+    pub(crate) async fn beside(&self, clock: Clock) -> App {
+        let url = self.database.as_ref().map(Database::url);
+        let opened = bootstrap::open(config(self.data.path(), url.as_deref(), &[]), clock).await;
+        opened.unwrap_or_else(|error| panic!("{error:?}")).app
     }
 
     /// Moves the clock.

@@ -14,6 +14,7 @@ mod on {
         an_endpoint_is_made_changed_and_deleted_and_its_secret_is_shown_once,
         what_an_endpoint_cannot_be_is_refused,
         promise_8_an_employee_has_endpoints_of_its_own,
+        a_tenant_has_a_hundred_endpoints_and_no_more,
     );
 }
 
@@ -189,5 +190,30 @@ async fn promise_8_an_employee_has_endpoints_of_its_own(backend: Backend) {
     let path = format!("/v1/members/{member}");
     assert_eq!(gateway.call("DELETE", &tenant.key, &path, None).await.0, 204);
     assert_eq!(gateway.all(&tenant.key, PATH).await.len(), 1);
+    gateway.stop().await;
+}
+
+async fn a_tenant_has_a_hundred_endpoints_and_no_more(backend: Backend) {
+    let gateway = Gateway::without_workers(backend).await;
+    let (tenant, other) = (gateway.tenant("Acme").await, gateway.tenant("Other").await);
+    let made = async || {
+        let body = json!({"url": URL});
+        gateway.call("POST", &tenant.key, PATH, Some(body)).await
+    };
+    for _ in 0..98 {
+        assert_eq!(made().await.0, 201);
+    }
+    // Whoever comes at the same time does not slip past.
+    let answers = futures_util::future::join_all((0..6).map(|_| made())).await;
+    let count = |wanted| answers.iter().filter(|(status, _)| *status == wanted).count();
+    assert_eq!((count(201), count(409)), (2, 4));
+    let (_, refused) = made().await;
+    assert_eq!(refused["code"], "webhook_endpoint_limit");
+    assert_eq!(gateway.all(&tenant.key, PATH).await.len(), 100);
+    gateway.make(&other.key, PATH, json!({"url": URL})).await;
+    let one = gateway.all(&tenant.key, PATH).await.remove(0);
+    let path = format!("{PATH}/{}", id(&one["id"]));
+    assert_eq!(gateway.call("DELETE", &tenant.key, &path, None).await.0, 204);
+    assert_eq!(made().await.0, 201);
     gateway.stop().await;
 }

@@ -5,7 +5,10 @@
 
 mod delivery;
 mod endpoints;
-mod receiver;
+mod fairness;
+mod guard;
+mod nodes;
+pub(crate) mod receiver;
 mod trouble;
 
 use postroom::{
@@ -55,10 +58,11 @@ async fn drain(dispatcher: &mut Dispatcher) {
             // What was marked last may be news itself.
             begin(dispatcher).await;
         }
-        if !dispatcher.is_sending() {
+        if dispatcher.is_sending() {
+            dispatcher.finish().await;
+        } else if !dispatcher.has_news() {
             return;
         }
-        dispatcher.finish().await;
     }
 }
 

@@ -1,6 +1,9 @@
 //! A receiver of webhooks: keeps what it gets, and answers as the test says.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, Server, endpoint::make, http::StatusCode,
@@ -14,21 +17,21 @@ use crate::support::gateway::eventually;
 
 /// One request.
 #[derive(Debug, Clone)]
-pub(super) struct Got {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Got {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Got {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub(super) fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.headers["webhook-id"].to_str().unwrap().to_owned()
     }
 
-    pub(super) fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         self.json()["type"].as_str().unwrap().to_owned()
     }
 }
@@ -42,17 +45,22 @@ struct State {
 
 /// A running receiver; it ends with the test's process.
 #[derive(Clone)]
-pub(super) struct Receiver {
-    port: u16,
+pub(crate) struct Receiver {
+    address: SocketAddr,
     state: Arc<Mutex<State>>,
     gate: Arc<RwLock<()>>,
 }
 
 impl Receiver {
-    pub(super) async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pub(crate) async fn start() -> Self {
+        Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// The same on this address.
+    pub(super) async fn start_on(address: SocketAddr) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let receiver = Self {
-            port: listener.local_addr().unwrap().port(),
+            address: listener.local_addr().unwrap(),
             state: Arc::new(Mutex::new(State {
                 got: Vec::new(),
                 status: 200,
@@ -93,12 +101,16 @@ impl Receiver {
         self.state.lock().unwrap()
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook", self.port)
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
     }
 
     /// From now on it answers so.
-    pub(super) fn answers(&self, status: u16, headers: &[(&'static str, &str)], body: &str) {
+    pub(crate) fn answers(&self, status: u16, headers: &[(&'static str, &str)], body: &str) {
         let mut state = self.lock();
         state.status = status;
         state.headers = headers
@@ -109,23 +121,23 @@ impl Receiver {
     }
 
     /// What it got, in its order.
-    pub(super) fn got(&self) -> Vec<Got> {
+    pub(crate) fn got(&self) -> Vec<Got> {
         self.lock().got.clone()
     }
 
     /// What it got since this was asked last.
-    pub(super) fn take(&self) -> Vec<Got> {
+    pub(crate) fn take(&self) -> Vec<Got> {
         std::mem::take(&mut self.lock().got)
     }
 
     /// Waits until it has so many.
-    pub(super) async fn has(&self, count: usize) -> Vec<Got> {
+    pub(crate) async fn has(&self, count: usize) -> Vec<Got> {
         let found = eventually(async || Some(self.got()).filter(|got| got.len() >= count)).await;
         found.unwrap_or_else(|| panic!("{} requests came", self.got().len()))
     }
 
     /// No answer until the guard is dropped.
-    pub(super) async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+    pub(crate) async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.write().await
     }
 }
