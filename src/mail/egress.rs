@@ -49,9 +49,12 @@ pub struct Guard {
     names: Option<Names>,
 }
 
-/// Looks names up in the system's place: what a name and a port lead to.
+/// What a name and a port lead to.
+type LookUp = dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
+
+/// Looks names up in the system's place.
 #[derive(Clone)]
-pub struct Names(Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>);
+pub struct Names(Arc<LookUp>);
 
 impl Names {
     /// What `look_up` answers.

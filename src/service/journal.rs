@@ -53,6 +53,19 @@ impl Journal {
         }
     }
 
+    /// Notes that a message changed, went, or is back. The last is news in any case: it was told that it is gone.
+    pub(super) fn presence(&mut self, message: Uuid, was_gone: bool, gone: bool) {
+        let hushed = self.hushed;
+        self.hushed &= !was_gone;
+        let kind = if gone {
+            EventType::MessageDeleted
+        } else {
+            EventType::MessageUpdated
+        };
+        self.message(kind, message);
+        self.hushed = hushed;
+    }
+
     /// Notes what happened to a webhook endpoint; answers the event's id.
     pub(super) fn endpoint(&mut self, kind: EventType, endpoint: EventEndpoint) -> Uuid {
         let draft = Draft {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{App, deliveries, journal, logins, vault::Key};
+use super::{App, barrier, journal, logins, vault::Key};
 use crate::{
     model::{
         Error, Result,
@@ -170,10 +170,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
     let (updated, restart) = app
         .write_journal(tenant, move |tx, journal| {
             Box::pin(async move {
-                if patch.enabled == Some(false) {
-                    tx.bar_mailbox(tenant, id).await?;
-                }
-                let before = lock(tx, tenant, seen, id).await?;
+                let before = bar(tx, tenant, seen, id, patch.enabled == Some(false)).await?;
                 let mut mailbox = before.clone();
                 let MailboxPatch {
                     name,
@@ -216,7 +213,7 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: MailboxPatch) -
         app.signals.wake_sync();
         app.signals.wake_deliver();
         if !updated.facts.enabled {
-            deliveries::settle(app, tenant, id).await?;
+            barrier::settle(app, tenant, id).await?;
         }
     }
     Ok(updated)
@@ -269,8 +266,7 @@ pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
     let (now, shared) = (app.clock.now(), app.clock.shared());
     app.write_journal(tenant, move |tx, journal| {
         Box::pin(async move {
-            tx.bar_mailbox(tenant, id).await?;
-            let mailbox = lock(tx, tenant, seen, id).await?;
+            let mailbox = bar(tx, tenant, seen, id, true).await?;
             // It stands for the end of every message of it.
             journal.of(&mailbox);
             journal.mailbox(EventType::MailboxDeleted);
@@ -284,7 +280,7 @@ pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
     .await?;
     app.close(id);
     app.signals.wake_index();
-    deliveries::settle(app, tenant, id).await
+    barrier::settle(app, tenant, id).await
 }
 
 /// Drops the connection, if there is one, and dials again at once, also after the credentials were refused.
@@ -364,6 +360,14 @@ async fn lock(tx: &mut Conn, tenant: TenantId, seen: Visibility, id: Uuid) -> Re
     found
         .filter(|mailbox| !mailbox.facts.retired)
         .ok_or(Error::NotFound(RESOURCE))
+}
+
+/// The same, with the barrier before it where the mailbox is about to be disabled or deleted.
+async fn bar(tx: &mut Conn, tenant: TenantId, seen: Visibility, id: Uuid, bars: bool) -> Result<Mailbox> {
+    if bars {
+        tx.bar_mailbox(tenant, id).await?;
+    }
+    lock(tx, tenant, seen, id).await
 }
 
 /// What the mailbox is bound to after a request; an agent, team or revision of another tenant is not found.

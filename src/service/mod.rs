@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod attachments;
 pub mod auth;
+pub mod barrier;
 pub mod bootstrap;
 pub mod credentials;
 pub mod deliveries;

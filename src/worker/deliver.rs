@@ -19,7 +19,7 @@ use crate::{
     mail::{http::HttpError, oauth::retry_after},
     model::{Error, Result, id::TenantId, webhook},
     service::{
-        App,
+        App, barrier,
         deliveries::{self, Job, Sent, Taken, Turn},
     },
     wire::v1::delivery::payload,
@@ -307,8 +307,7 @@ async fn send(app: &App, job: Job) -> Option<Sent> {
     let answer = match request(app, job, at) {
         Ok(request) => {
             let client = app.http.clone().with_deadline(deliveries::TIMEOUT);
-            let still =
-                async { report(deliveries::may_begin(app, tenant, taken, since).await) == Some(true) };
+            let still = async { report(barrier::may_begin(app, tenant, taken, since).await) == Some(true) };
             let sent = client.send_cut(request, KEPT, still).await;
             sent.map_err(|error| said(&error)).transpose()?
         }

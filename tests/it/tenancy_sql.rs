@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use postroom::model::{
     event::{Draft, EventType},
-    id,
+    id::{self, TenantId},
 };
 
 use crate::{
@@ -54,11 +54,8 @@ async fn foreign_keys(fixture: &Fixture, backend: Backend) -> Vec<Foreign> {
     found.into_values().collect()
 }
 
-async fn no_row_points_into_another_tenant(backend: Backend) {
-    let fixture = Fixture::start(backend).await;
-    let acme = fixture.fill("acme").await.owner.tenant.0;
-    let other = fixture.fill("other").await.owner.tenant;
-    // Places of a log are numbers: the other's log has one that the first one's has not.
+/// Places of a log are numbers: this one's log gets one that others have not.
+async fn lengthen_log(fixture: &Fixture, tenant: TenantId) {
     let more = fixture.store.transaction(move |tx| {
         Box::pin(async move {
             let one = Draft {
@@ -68,10 +65,26 @@ async fn no_row_points_into_another_tenant(backend: Backend) {
                 transition: None,
                 endpoint: None,
             };
-            tx.append_events(other, (None, None), &[one], at(4)).await
+            tx.append_events(tenant, (None, None), &[one], at(4)).await
         })
     });
     more.await.unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+/// The statement of a value of the other tenant's that the first one has not.
+async fn anothers(fixture: &Fixture, parent: &str, target: &str, (acme, other): (&str, &str)) -> String {
+    let its_own = format!("SELECT {target} FROM {parent} WHERE tenant_id = {acme}");
+    let others = format!("FROM {parent} WHERE tenant_id = {other} AND {target} NOT IN ({its_own})");
+    let count = fixture.rows(&format!("SELECT count(*) {others}")).await;
+    assert_ne!(count[0][0], "0", "the other has a row of {parent}");
+    format!("(SELECT {target} {others} LIMIT 1)")
+}
+
+async fn no_row_points_into_another_tenant(backend: Backend) {
+    let fixture = Fixture::start(backend).await;
+    let acme = fixture.fill("acme").await.owner.tenant.0;
+    let other = fixture.fill("other").await.owner.tenant;
+    lengthen_log(&fixture, other).await;
     let other = other.0;
     let literal = |id: uuid::Uuid| match backend {
         Backend::Sqlite => format!("x'{}'", id.simple()),
@@ -105,23 +118,13 @@ async fn no_row_points_into_another_tenant(backend: Backend) {
                 ("tenant_id", "tenant_id"),
                 "{table} ({from:?})"
             );
-            let its_own = format!("SELECT {target} FROM {parent} WHERE tenant_id = {acme}");
-            let others = format!(
-                "SELECT {target} FROM {parent} WHERE tenant_id = {other} AND {target} NOT IN ({its_own}) LIMIT 1"
-            );
-            assert_eq!(
-                fixture.rows(&others).await.len(),
-                1,
-                "the other has a row of {parent}"
-            );
-            format!("({others})")
+            anothers(&fixture, parent, target, (&acme, &other)).await
         };
         let one = format!(
             "{row} IN (SELECT {row} FROM {table} WHERE tenant_id = {acme} AND {column} IS NOT NULL LIMIT 1)"
         );
-        let rows = fixture
-            .rows(&format!("SELECT count(*) FROM {table} WHERE {one}"))
-            .await;
+        let count = format!("SELECT count(*) FROM {table} WHERE {one}");
+        let rows = fixture.rows(&count).await;
         assert_eq!(rows[0][0], "1", "the fixture has a row of {table} with {column}");
         // The same row with its own value is fine, so what is refused is the other tenant's.
         fixture

@@ -12,7 +12,6 @@ use super::{
 use crate::{
     model::{
         Result,
-        event::EventType,
         folder::{FlagUpdate, Folder},
         id::TenantId,
         mailbox::Mailbox,
@@ -22,9 +21,6 @@ use crate::{
     store::{Conn, PlacementRow},
 };
 
-/// What is told of a message that has no copy any more, and of one that has.
-const DELETED: EventType = EventType::MessageDeleted;
-const UPDATED: EventType = EventType::MessageUpdated;
 /// How many placements of an earlier generation go in one transaction.
 const STALE_BATCH: i64 = 500;
 
@@ -224,7 +220,7 @@ pub(in crate::service) async fn settle(
         }
         message.updated_at = now;
         tx.update_presence(tenant, &message, deleted).await?;
-        journal.message(if deleted { DELETED } else { UPDATED }, message.id);
+        journal.presence(message.id, was_deleted, deleted);
         if deleted != was_deleted {
             came_or_went.push(message.id);
             *threads.entry(message.thread_id).or_default() += if deleted { -1 } else { 1 };

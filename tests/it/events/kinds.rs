@@ -255,16 +255,7 @@ async fn a_first_backfill_announces_nothing_and_what_comes_after_it_is_announced
         // Another copy that the backfill comes upon.
         (Found::Before, 1_001, None),
     ] {
-        let arrivals = vec![arrival(&letter(usize::try_from(uid % 1_000).unwrap(), &[]), uid)];
-        owner.folder = sync::store_arrivals(
-            &world.app,
-            owner.fence,
-            owner.folder.clone(),
-            (found, arrivals),
-            None,
-        )
-        .await
-        .unwrap();
+        find(&world, &mut owner, found, uid).await;
         watch
             .saw(&world, &owner, &expected.into_iter().collect::<Vec<_>>())
             .await;
@@ -272,22 +263,31 @@ async fn a_first_backfill_announces_nothing_and_what_comes_after_it_is_announced
     // What happens to a message is news, however it was found.
     flag(&world, &owner, 1, &["\\Flagged"]).await;
     watch.saw(&world, &owner, &[EventType::MessageUpdated]).await;
+    // One that went, and that the backfill comes upon elsewhere: who was told that it is gone is told that it is back.
+    owner.expunge(&world, &[2]).await;
+    watch.saw(&world, &owner, &[EventType::MessageDeleted]).await;
+    find(&world, &mut owner, Found::Before, 1_002).await;
+    watch.saw(&world, &owner, &[EventType::MessageUpdated]).await;
     sync::end_backfill(&world.app, owner.fence).await.unwrap();
     watch
         .saw(&world, &owner, &[EventType::MailboxBackfillCompleted])
         .await;
     // By the backfill of a folder that is new, or of a new generation.
-    let late = vec![arrival(&letter(3, &[]), 3)];
-    sync::store_arrivals(
+    find(&world, &mut owner, Found::Before, 3).await;
+    watch.saw(&world, &owner, &[EventType::MessageReceived]).await;
+}
+
+/// Stores the letter of a UID: two of them are a thousand UIDs from each other.
+async fn find(world: &World, owner: &mut Owner, found: Found, uid: i64) {
+    let raw = letter(usize::try_from(uid % 1_000).unwrap(), &[]);
+    let stored = sync::store_arrivals(
         &world.app,
         owner.fence,
         owner.folder.clone(),
-        (Found::Before, late),
+        (found, vec![arrival(&raw, uid)]),
         None,
-    )
-    .await
-    .unwrap();
-    watch.saw(&world, &owner, &[EventType::MessageReceived]).await;
+    );
+    owner.folder = stored.await.unwrap();
 }
 
 async fn what_is_rolled_back_has_no_event(backend: Backend) {

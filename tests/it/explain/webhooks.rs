@@ -16,6 +16,33 @@ use crate::fixture::{Filled, at};
 /// Calls every method about webhook endpoints and their deliveries.
 pub(super) async fn run(tx: &mut Conn, filled: Filled) -> Done {
     let (tenant, endpoint) = (filled.owner.tenant, filled.endpoint);
+    lists(tx, filled).await?;
+    assert!(tx.has_endpoints(tenant, 1).await?);
+    let locked = tx.lock_endpoint(tenant, endpoint).await?.unwrap();
+    tx.update_endpoint(tenant, &locked.endpoint).await?;
+    tx.set_endpoint_health(tenant, endpoint, locked.health).await?;
+    tx.set_endpoint_due(tenant, endpoint, Some(at(5))).await?;
+    tx.rotate_endpoint(tenant, endpoint, &[4], (&[1, 2, 3], at(9)), at(5))
+        .await?;
+    assert!(tx.list_unread(None, 10).await?.contains(&tenant));
+    tx.list_unread(Some(tenant), 10).await?;
+    let last = tx.last_event(tenant).await?;
+    assert_eq!(tx.lock_readers(tenant, last, 10).await?.len(), 1);
+    tx.set_reader_positions(tenant, &[endpoint], last).await?;
+    tx.rewind_endpoint(tenant, endpoint, EventPosition(1)).await?;
+    tx.hasten_endpoints(tenant, &[endpoint], at(5)).await?;
+    assert_eq!(tx.next_due_endpoint().await?, Some(at(5)));
+    assert_eq!(
+        tx.take_due_endpoints(at(5), at(9), 10).await?,
+        [(tenant, endpoint)]
+    );
+    deliveries(tx, filled).await?;
+    assert!(tx.delete_endpoint(tenant, endpoint).await?);
+    Ok(())
+}
+
+async fn lists(tx: &mut Conn, filled: Filled) -> Done {
+    let (tenant, endpoint) = (filled.owner.tenant, filled.endpoint);
     let first = PageRequest {
         limit: 10,
         after: None,
@@ -52,27 +79,6 @@ pub(super) async fn run(tx: &mut Conn, filled: Filled) -> Done {
         }
         tx.get_delivery(tenant, seen, endpoint).await?;
     }
-    assert!(tx.has_endpoints(tenant, 1).await?);
-    let locked = tx.lock_endpoint(tenant, endpoint).await?.unwrap();
-    tx.update_endpoint(tenant, &locked.endpoint).await?;
-    tx.set_endpoint_health(tenant, endpoint, locked.health).await?;
-    tx.set_endpoint_due(tenant, endpoint, Some(at(5))).await?;
-    tx.rotate_endpoint(tenant, endpoint, &[4], (&[1, 2, 3], at(9)), at(5))
-        .await?;
-    assert!(tx.list_unread(None, 10).await?.contains(&tenant));
-    tx.list_unread(Some(tenant), 10).await?;
-    let last = tx.last_event(tenant).await?;
-    assert_eq!(tx.lock_readers(tenant, last, 10).await?.len(), 1);
-    tx.set_reader_positions(tenant, &[endpoint], last).await?;
-    tx.rewind_endpoint(tenant, endpoint, EventPosition(1)).await?;
-    tx.hasten_endpoints(tenant, &[endpoint], at(5)).await?;
-    assert_eq!(tx.next_due_endpoint().await?, Some(at(5)));
-    assert_eq!(
-        tx.take_due_endpoints(at(5), at(9), 10).await?,
-        [(tenant, endpoint)]
-    );
-    deliveries(tx, filled).await?;
-    assert!(tx.delete_endpoint(tenant, endpoint).await?);
     Ok(())
 }
 

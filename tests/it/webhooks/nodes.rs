@@ -15,6 +15,7 @@ use postroom::{
         webhook::{DeliveryFilter, DeliveryStatus},
     },
     service::{
+        barrier,
         deliveries::{self, Turn},
         mailboxes,
     },
@@ -122,7 +123,7 @@ async fn promise_4_a_request_that_would_begin_late_asks_whether_it_still_may(bac
     let job = taken.jobs.remove(0);
     let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
     let may = async |since| {
-        deliveries::may_begin(&world.app, owner.tenant, job.taken, since)
+        barrier::may_begin(&world.app, owner.tenant, job.taken, since)
             .await
             .unwrap()
     };
