@@ -9,7 +9,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, Registry},
     types::{ParseFromJSON, Type},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::docs::Document;
 use crate::model::{
@@ -31,11 +31,10 @@ pub(super) struct Validators(Arc<HashMap<String, Validator>>);
 impl Validators {
     /// Builds one validator for each schema that is the body of a request.
     pub(super) fn of(document: &Document) -> Result<Self, Error> {
-        let document = document.value();
-        let components = document.get("components").unwrap_or(&Value::Null);
         let mut validators = HashMap::new();
-        for name in body_schemas(document) {
-            let schema = json!({ "$ref": format!("#/components/schemas/{name}"), "components": components });
+        for name in body_schemas(document.value()) {
+            // A validator keeps all of what it is built of.
+            let schema = document.schema(&name);
             let validator = jsonschema::draft202012::options()
                 .should_validate_formats(true)
                 .build(&schema)

@@ -13,6 +13,7 @@ use crate::{
     service::{
         App,
         bootstrap::{self, Opened},
+        nodes::{self, Joined},
     },
     worker,
 };
@@ -85,10 +86,11 @@ pub(super) async fn run(
     role: Role,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let node = node(&app);
+    let Joined { name, line } = nodes::join(&app, node(&app)).await.map_err(cause)?;
+    let attends = (role == Role::Api).then(|| name.clone());
     let workers = async {
         if role != Role::Api {
-            worker::run(app.clone(), node, stop.clone()).await;
+            worker::run(app.clone(), name, stop.clone()).await;
         }
     };
     let api = async {
@@ -103,14 +105,29 @@ pub(super) async fn run(
         }
         anyhow::Ok(())
     };
-    let (served, ()) = tokio::join!(api, workers);
+    // The line is the last to go: what ends here is told to the others.
+    let ended = CancellationToken::new();
+    let served = async {
+        let (served, ()) = tokio::join!(api, workers);
+        ended.cancel();
+        served
+    };
+    let relay = async {
+        if let Some(line) = line {
+            worker::relay::run(app.clone(), line, attends, ended.clone()).await;
+        }
+    };
+    let (served, ()) = tokio::join!(served, relay);
     served
 }
 
-/// The name of this node among those that share a database: it stays over restarts on the same machine and address.
+/// What this node is called among those that share a database, if no other living one is: it stays over restarts on the
+/// same machine and address. Containers of one image may have the same `machine-id`, hence the name of the host.
 fn node(app: &App) -> String {
-    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    format!("{}/{}", machine.trim(), app.config.http.listen)
+    let machine =
+        ["/etc/hostname", "/etc/machine-id"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let [host, machine] = machine.each_ref().map(|text| text.trim());
+    format!("{host}/{machine}/{}", app.config.http.listen)
 }
 
 /// Pulled by SIGTERM, SIGINT, or Ctrl-C.

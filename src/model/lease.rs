@@ -1,4 +1,4 @@
-//! A lease: which node syncs a mailbox, and the epoch that fences off one that lost it.
+//! A lease: which node syncs a mailbox, and the epoch that fences off one that lost it; and what nodes know of one another.
 
 use uuid::Uuid;
 
@@ -17,3 +17,62 @@ pub struct Lease {
 
 /// What a write of a sync must name.
 pub type Fence = Lease;
+
+/// A process that shares the database with others, and said of late that it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its name, which no other living one has.
+    pub name: String,
+    /// Whether it syncs mailboxes.
+    pub worker: bool,
+    /// How many mailboxes it holds leases of, as it said last.
+    pub held: i64,
+}
+
+/// How many mailboxes a node holds where all hold the same, rounded up.
+///
+/// One that holds more gives some back, and one that holds no more may take what is free. There is always one that may,
+/// so nothing stays free.
+pub fn share(nodes: &[Node]) -> i64 {
+    let workers: Vec<&Node> = nodes.iter().filter(|node| node.worker).collect();
+    let held: u64 = workers.iter().map(|node| node.held.max(0).unsigned_abs()).sum();
+    let count = u64::try_from(workers.len()).unwrap_or(u64::MAX);
+    let share = held
+        .checked_next_multiple_of(count)
+        .and_then(|held| held.checked_div(count));
+    share
+        .and_then(|share| i64::try_from(share).ok())
+        .unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(held: &[i64]) -> i64 {
+        let node = |held: &i64| Node {
+            name: String::new(),
+            worker: true,
+            held: *held,
+        };
+        let mut nodes: Vec<Node> = held.iter().map(node).collect();
+        nodes.push(Node {
+            name: String::new(),
+            worker: false,
+            held: 0,
+        });
+        share(&nodes)
+    }
+
+    #[test]
+    fn a_share_is_rounded_up_and_some_node_has_no_more() {
+        assert_eq!(shared(&[]), i64::MAX);
+        assert_eq!(shared(&[7]), 7);
+        assert_eq!(shared(&[7, 0]), 4);
+        assert_eq!(shared(&[4, 3]), 4);
+        assert_eq!(shared(&[1, 1, 1]), 1);
+        for held in [[5, 0, 0], [3, 3, 1], [200, 199, 2]] {
+            assert!(held.iter().min() <= Some(&shared(&held)));
+        }
+    }
+}

@@ -20,6 +20,7 @@ pub mod logins;
 pub mod mailboxes;
 pub mod members;
 pub mod messages;
+pub mod nodes;
 pub mod oauth;
 pub mod search;
 pub mod signals;
@@ -40,8 +41,14 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::{
-    credentials::Credentials, limits::Limits, links::Links, oauth::Turns, signals::Signals, tokens::Tokens,
-    vault::Vault, write_back::Writers,
+    credentials::Credentials,
+    limits::Limits,
+    links::Links,
+    oauth::Turns,
+    signals::{Nudge, Signals},
+    tokens::Tokens,
+    vault::Vault,
+    write_back::Writers,
 };
 use crate::{
     config::Config,
@@ -94,8 +101,14 @@ impl App {
         Self(Arc::new(parts))
     }
 
-    /// Closes a mailbox's connections, as far as this process has any.
+    /// Closes a mailbox's connections, whichever process has them.
     fn close(&self, mailbox: Uuid) {
+        self.close_here(mailbox);
+        self.signals.tell(Nudge::Close(mailbox));
+    }
+
+    /// Closes those that this process has.
+    fn close_here(&self, mailbox: Uuid) {
         self.signals.close(mailbox);
         self.writers.close(mailbox);
     }

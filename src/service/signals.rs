@@ -4,22 +4,40 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, watch};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::model::id::TenantId;
+use crate::model::{id::TenantId, lease::Lease};
 
 /// So many messages that are stored at once are not the day's mail: more of them follow.
 const MANY: usize = 50;
 /// For so long after many messages were stored more are awaited.
 const TAKES_IN: Duration = Duration::from_secs(1);
+
+/// So many nudges wait to be told to other processes; further ones are dropped, and seen in the store.
+const UNTOLD: usize = 1_000;
+
+/// What one process tells the others that share its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nudge {
+    /// A mailbox may wait to be synced.
+    Sync,
+    /// Events of a tenant were committed.
+    Events(Uuid),
+    /// A mailbox's connections have to be closed.
+    Close(Uuid),
+    /// A webhook endpoint has something to do.
+    Deliver,
+}
 
 /// The signals. They only hasten: the store is the truth, and workers look there in any case.
 #[derive(Default)]
@@ -27,16 +45,24 @@ pub struct Signals {
     claim: Notify,
     index: Notify,
     taken_in: Mutex<Option<Instant>>,
-    running: Mutex<HashMap<Uuid, (u64, CancellationToken)>>,
+    running: Mutex<HashMap<Uuid, (i64, CancellationToken)>>,
     events: Mutex<HashMap<TenantId, watch::Sender<()>>>,
     news: Mutex<HashSet<TenantId>>,
     deliver: Notify,
     hastened: AtomicBool,
+    others: OnceLock<mpsc::Sender<Nudge>>,
+    alone: AtomicBool,
 }
 
 impl Signals {
     /// Says that a mailbox may wait to be synced.
     pub fn wake_sync(&self) {
+        self.sync_here();
+        self.tell(Nudge::Sync);
+    }
+
+    /// The same, to this process alone.
+    pub(super) fn sync_here(&self) {
         self.claim.notify_one();
     }
 
@@ -71,6 +97,12 @@ impl Signals {
 
     /// Says that events of a tenant were committed.
     pub fn wake_events(&self, tenant: TenantId) {
+        self.events_here(tenant);
+        self.tell(Nudge::Events(tenant.0));
+    }
+
+    /// The same, to this process alone.
+    pub(super) fn events_here(&self, tenant: TenantId) {
         if let Some(followers) = self.followers().get(&tenant) {
             followers.send_replace(());
         }
@@ -83,6 +115,12 @@ impl Signals {
 
     /// Says that a webhook endpoint has something to do that its worker does not know of.
     pub fn wake_deliver(&self) {
+        self.deliver_here();
+        self.tell(Nudge::Deliver);
+    }
+
+    /// The same, to this process alone.
+    pub(super) fn deliver_here(&self) {
         self.hastened.store(true, Ordering::SeqCst);
         self.deliver.notify_one();
     }
@@ -122,20 +160,83 @@ impl Signals {
         }
     }
 
-    /// Registers a mailbox's connection; `switch` is what [`Self::close`] pulls. `run` tells this one from an earlier.
-    pub fn register(&self, mailbox: Uuid, run: u64, switch: CancellationToken) {
-        self.lock().insert(mailbox, (run, switch));
+    /// Registers the task of a lease; `switch` is what [`Self::close`] pulls.
+    pub fn register(&self, lease: Lease, switch: CancellationToken) {
+        self.lock().insert(lease.mailbox, (lease.epoch, switch));
     }
 
-    /// Takes a mailbox's connection from the register, unless a later run has taken its place.
-    pub fn unregister(&self, mailbox: Uuid, run: u64) {
+    /// Takes the task of a lease from the register, unless that of a later one has taken its place.
+    pub fn unregister(&self, lease: Lease) {
         let mut running = self.lock();
-        if running.get(&mailbox).is_some_and(|(known, _)| *known == run) {
-            running.remove(&mailbox);
+        if running
+            .get(&lease.mailbox)
+            .is_some_and(|(epoch, _)| *epoch == lease.epoch)
+        {
+            running.remove(&lease.mailbox);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, (u64, CancellationToken)>> {
+    /// How many mailboxes have a task.
+    pub fn running(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether a lease has a task.
+    pub fn runs(&self, lease: Lease) -> bool {
+        let running = self.lock();
+        running
+            .get(&lease.mailbox)
+            .is_some_and(|(epoch, _)| *epoch == lease.epoch)
+    }
+
+    /// Ends the tasks of leases that are not among those that are held, by mailbox.
+    pub fn close_lost(&self, held: &HashMap<Uuid, Lease>) {
+        for (mailbox, (epoch, switch)) in self.lock().iter() {
+            if held.get(mailbox).is_none_or(|lease| lease.epoch != *epoch) {
+                switch.cancel();
+            }
+        }
+    }
+
+    /// Ends so many tasks, whichever they are.
+    pub fn close_some(&self, count: usize) {
+        for (_, switch) in self.lock().values().take(count) {
+            switch.cancel();
+        }
+    }
+
+    /// What this process has to say to the others from now on.
+    pub(super) fn connect(&self) -> mpsc::Receiver<Nudge> {
+        let (sender, receiver) = mpsc::channel(UNTOLD);
+        drop(self.others.set(sender));
+        receiver
+    }
+
+    /// Says something to the other processes of the database, if there are any.
+    pub(super) fn tell(&self, nudge: Nudge) {
+        if let Some(others) = self.others.get()
+            && !self.alone.load(Ordering::Relaxed)
+        {
+            let _ = others.try_send(nudge);
+        }
+    }
+
+    /// Whether no other process shares the database, as far as is known.
+    pub(super) fn set_alone(&self, alone: bool) {
+        self.alone.store(alone, Ordering::Relaxed);
+    }
+
+    /// Wakes everything: what others said may have been lost.
+    pub(super) fn wake_all(&self) {
+        self.sync_here();
+        self.wake_index();
+        self.deliver_here();
+        for followers in self.followers().values() {
+            followers.send_replace(());
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, (i64, CancellationToken)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

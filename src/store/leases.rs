@@ -34,14 +34,25 @@ impl Row {
     }
 }
 
+fn read(rows: Vec<Row>) -> Vec<Lease> {
+    rows.into_iter().map(Row::read).collect()
+}
+
 impl Conn {
     /// Takes up to `limit` leases that ran out, of any tenant, of mailboxes that can be connected; the epoch of each
-    /// moves on. `own` takes those too that this node held before it was restarted.
-    pub async fn claim_leases(&mut self, owner: &str, own: bool, limit: i64) -> Result<Vec<Lease>> {
-        Ok(on!(self, leases::claim(owner, own, limit))?
-            .into_iter()
-            .map(Row::read)
-            .collect())
+    /// moves on.
+    pub async fn claim_leases(&mut self, owner: &str, limit: i64) -> Result<Vec<Lease>> {
+        Ok(read(on!(self, leases::claim(owner, limit))?))
+    }
+
+    /// The same of those that this node held before it was restarted.
+    pub async fn retake_leases(&mut self, owner: &str, limit: i64) -> Result<Vec<Lease>> {
+        Ok(read(on!(self, leases::retake(owner, limit))?))
+    }
+
+    /// The leases that a node holds, of any tenant.
+    pub async fn list_leases(&mut self, owner: &str, limit: i64) -> Result<Vec<Lease>> {
+        Ok(read(on!(self, leases::list(owner, limit))?))
     }
 
     /// Lets every lease run out, of any tenant: for the embedded database, where no other node can hold one.

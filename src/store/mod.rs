@@ -20,6 +20,7 @@ mod mailboxes;
 mod members;
 mod messages;
 mod moves;
+mod nodes;
 mod pg;
 mod placements;
 mod quarantine;
@@ -43,6 +44,7 @@ pub use self::{
     keys::Credential,
     logins::SealedLogin,
     messages::{MessageInsert, StoredRaw},
+    pg::Listener,
     placements::PlacementRow,
     search::{IndexJob, Indexed, SearchCaps, Words},
     sweep::Expired,
@@ -114,6 +116,14 @@ impl Store {
     /// True for the embedded database, which has one process at a time.
     pub const fn is_embedded(&self) -> bool {
         matches!(self, Self::Sqlite(_))
+    }
+
+    /// A connection that hears what the processes of the database say; `None` for the embedded one, which has one process.
+    pub async fn listen(&self) -> Result<Option<Listener>> {
+        match self {
+            Self::Pg(pools) => pools.listen().await.map(Some),
+            Self::Sqlite(_) => Ok(None),
+        }
     }
 
     /// A connection for reading.
@@ -211,6 +221,14 @@ impl Conn {
             Self::Sqlite(conn) => conn.batch_execute(statement).await?,
         }
         Ok(())
+    }
+
+    /// Says something to all processes of the database that listen, in at most 8,000 bytes; the embedded one has no other.
+    pub async fn notify(&mut self, what: &str) -> Result<()> {
+        match self {
+            Self::Pg(conn) => pg::notify(conn, what).await,
+            Self::Sqlite(_) => Ok(()),
+        }
     }
 
     /// Asks the database for nothing, to see that it answers.

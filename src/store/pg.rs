@@ -1,6 +1,7 @@
 //! PostgreSQL: its pool, its migrations, and the queries compiled for it.
 
 mod events;
+mod notices;
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 
 use events::{append_events, relabel};
+pub use notices::Listener;
+pub(super) use notices::notify;
 
 use super::{
     PostgresUrl, placements,
@@ -411,6 +414,10 @@ impl Pools {
             tracing::error!(%error, "no connection to PostgreSQL");
             Error::Unavailable("The database cannot be reached.")
         })
+    }
+
+    pub(super) async fn listen(&self) -> Result<Listener> {
+        Listener::open(&self.url).await
     }
 
     pub(super) async fn migrate(&self) -> Result<()> {

@@ -121,6 +121,13 @@ tables! {
         until -> Instant,
     }
 
+    nodes (name) {
+        name -> Text,
+        worker -> Bool,
+        held -> BigInt,
+        until -> Instant,
+    }
+
     folders (tenant_id, id) {
         tenant_id -> Guid,
         id -> Guid,
@@ -338,6 +345,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     message_raws,
     messages,
     moves,
+    nodes,
     placements,
     quarantine,
     search_documents,

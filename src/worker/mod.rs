@@ -1,10 +1,12 @@
-//! The long loops: syncing mailboxes, delivering webhooks, indexing words, and sweeping what was deleted.
+//! The long loops: syncing mailboxes, delivering webhooks, indexing words, sweeping what was deleted, and the line to the
+//! other nodes.
 //!
 //! Each loop exposes a step that tests can await, so that none needs to sleep. What is written is a use case of
 //! `service`; no SQL, no HTTP and no rule of the domain may live here.
 
 pub mod deliver;
 pub mod index;
+pub mod relay;
 pub mod sweep;
 pub mod sync;
 

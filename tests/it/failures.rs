@@ -208,9 +208,7 @@ async fn dovecot_refuses_a_password_twice_and_is_left_alone_until_a_new_one(back
     counter.closed().await;
     assert_eq!(counter.dials(), 2);
     // Nobody is offered this mailbox, now or later.
-    let offered = leases::claim(&asked.gateway.app, "another node", false)
-        .await
-        .unwrap();
+    let offered = leases::claim(&asked.gateway.app, "another node").await.unwrap();
     assert!(offered.is_empty(), "{offered:?}");
     assert_eq!(counter.dials(), 2);
 
@@ -299,9 +297,7 @@ async fn dovecot_is_left_at_once_by_a_disabled_mailbox(backend: Backend) {
         );
         let disabled = asked.wait_for(id, DISABLED).await;
         assert_eq!(disabled["message_count"], round + 1);
-        let offered = leases::claim(&asked.gateway.app, "another node", false)
-            .await
-            .unwrap();
+        let offered = leases::claim(&asked.gateway.app, "another node").await.unwrap();
         assert!(offered.is_empty(), "{offered:?}");
         assert_eq!(counter.dials(), dials, "a disabled mailbox is not dialled");
         switch(true).await;

@@ -63,6 +63,8 @@ mod migrations;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod oauth;
 #[cfg(test)]
 mod object_id;

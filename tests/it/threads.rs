@@ -67,7 +67,7 @@ async fn mailbox(app: &App, tenant: TenantId, address: &str) -> Synced {
                 &fixture::login(),
             )
             .await?;
-            tx.claim_leases("test", false, 1).await
+            tx.claim_leases("test", 1).await
         })
     });
     Synced {

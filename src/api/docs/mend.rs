@@ -54,6 +54,18 @@ pub enum MendError {
     Yaml(#[from] serde_yaml_ng::Error),
 }
 
+/// A schema with those that it refers to.
+pub(super) fn alone(document: &Value, name: &str) -> Value {
+    let reference = format!("#/components/schemas/{name}");
+    let reached = tree::reached(document, vec![json!({ "$ref": reference })]);
+    let all = document.pointer("/components/schemas");
+    let schemas: Map<String, Value> = reached
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), all?.get(&name)?.clone())))
+        .collect();
+    json!({ "$ref": reference, "components": { "schemas": schemas } })
+}
+
 /// Mends one document. The order of the operations is kept, components are in alphabetical order.
 pub(super) fn mend(mut document: Value, options: &Options) -> Result<Value, MendError> {
     check(&document)?;

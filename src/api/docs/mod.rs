@@ -56,6 +56,11 @@ impl Document {
         &self.0.yaml
     }
 
+    /// A schema of the document as a JSON Schema of its own: with those that it refers to, and no others.
+    pub fn schema(&self, name: &str) -> Value {
+        mend::alone(self.value(), name)
+    }
+
     /// The methods that a concrete path takes; empty when the document does not know the path.
     pub fn allowed_methods(&self, path: &str) -> Vec<String> {
         allowed_methods(self.value(), path)

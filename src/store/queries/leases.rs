@@ -34,20 +34,38 @@ macro_rules! claimable {
     };
 }
 
-pub(crate) async fn claim(conn: &mut Connection, owner: &str, own: bool, limit: i64) -> Result<Vec<Row>> {
-    let mut taken = Vec::new();
-    if own {
-        let held = claimable!(mailbox_leases::owner.eq(Some(owner)), limit);
-        for key in skip_locked!(held).load::<(Id, Id)>(conn).await? {
-            taken.push(take(conn, owner, key).await?);
-        }
-    }
-    let rest = limit.saturating_sub(i64::try_from(taken.len()).unwrap_or(limit));
-    let free = claimable!(mailbox_leases::until.le(db_now!()), rest);
-    for key in skip_locked!(free).load::<(Id, Id)>(conn).await? {
+pub(crate) async fn claim(conn: &mut Connection, owner: &str, limit: i64) -> Result<Vec<Row>> {
+    let free = claimable!(mailbox_leases::until.le(db_now!()), limit);
+    let free = skip_locked!(free).load(conn).await?;
+    take_all(conn, owner, free).await
+}
+
+pub(crate) async fn retake(conn: &mut Connection, owner: &str, limit: i64) -> Result<Vec<Row>> {
+    let held = claimable!(mailbox_leases::owner.eq(Some(owner)), limit);
+    let held = skip_locked!(held).load(conn).await?;
+    take_all(conn, owner, held).await
+}
+
+async fn take_all(conn: &mut Connection, owner: &str, keys: Vec<(Id, Id)>) -> Result<Vec<Row>> {
+    let mut taken = Vec::with_capacity(keys.len());
+    for key in keys {
         taken.push(take(conn, owner, key).await?);
     }
     Ok(taken)
+}
+
+pub(crate) async fn list(conn: &mut Connection, owner: &str, limit: i64) -> Result<Vec<Row>> {
+    Ok(mailbox_leases::table
+        .filter(mailbox_leases::owner.eq(Some(owner)))
+        .filter(mailbox_leases::until.gt(db_now!()))
+        .select((
+            mailbox_leases::tenant_id,
+            mailbox_leases::mailbox_id,
+            mailbox_leases::epoch,
+        ))
+        .limit(limit)
+        .load(conn)
+        .await?)
 }
 
 async fn take(conn: &mut Connection, owner: &str, key: (Id, Id)) -> Result<Row> {

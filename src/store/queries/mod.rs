@@ -14,6 +14,7 @@ pub(crate) mod mailboxes;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod moves;
+pub(crate) mod nodes;
 pub(crate) mod placements;
 pub(crate) mod quarantine;
 pub(crate) mod search;

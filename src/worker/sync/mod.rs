@@ -16,14 +16,7 @@ mod parsing;
 mod run;
 mod stop;
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::{sync::Semaphore, time::Instant};
@@ -31,7 +24,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     model::{Result, lease::Lease},
-    service::{App, leases, sync},
+    service::{
+        App,
+        leases::{self, Standing},
+        nodes, sync,
+    },
 };
 
 /// How often leases that ran out are looked for when nobody woke the supervisor.
@@ -42,6 +39,10 @@ const RENEW: Duration = Duration::from_secs(10);
 const LOST: Duration = Duration::from_secs(20);
 /// How often a lease is tried to be given back while the store does not answer.
 const RELEASE: Duration = Duration::from_secs(1);
+/// So many mailboxes are given back at a renewal when other nodes hold fewer: each is dialled again by the node that takes it.
+const MOVED: usize = 200;
+/// How long a node's leave may take.
+const LEAVE: Duration = Duration::from_secs(1);
 /// Message bytes that all mailboxes together hold in memory, in KiB.
 const BUDGET: u32 = 128 * 1024;
 
@@ -59,7 +60,8 @@ struct Shared {
 pub struct Supervisor {
     shared: Shared,
     node: String,
-    runs: AtomicU64,
+    /// Leases that had no task at the last renewal.
+    idle: HashSet<Lease>,
 }
 
 impl Supervisor {
@@ -73,13 +75,13 @@ impl Supervisor {
         Self {
             shared,
             node,
-            runs: AtomicU64::new(0),
+            idle: HashSet::new(),
         }
     }
 
     /// Runs until `stop`, then waits until every task has said goodbye to its server.
-    pub async fn run(self, stop: CancellationToken) {
-        let app = &self.shared.app;
+    pub async fn run(mut self, stop: CancellationToken) {
+        let app = self.shared.app.clone();
         let mut connections = stop.child_token();
         let mut own = true;
         let mut renewed = Instant::now();
@@ -98,7 +100,7 @@ impl Supervisor {
                 () = stop.cancelled() => {}
                 () = app.signals.sync_woken() => {}
                 () = tokio::time::sleep(CLAIM) => {}
-                _ = renewal.tick() => match leases::renew(app, &self.node).await {
+                _ = renewal.tick() => match self.renew().await {
                     Ok(()) => renewed = Instant::now(),
                     Err(error) => {
                         tracing::error!(error = &error as &dyn std::error::Error, "the leases could not be renewed");
@@ -111,48 +113,79 @@ impl Supervisor {
                 renewed = Instant::now();
             }
         }
+        let left = tokio::time::timeout(LEAVE, nodes::leave(&app, &self.node)).await;
+        if !matches!(left, Ok(Ok(()))) {
+            tracing::warn!("the other nodes will learn of this one's end when its leases run out");
+        }
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
 
-    /// Claims what is free and starts its tasks.
+    /// Claims what is free and starts its tasks; `own`, what this node held before it was started again.
     async fn claim(
         &self,
         own: bool,
         connections: &CancellationToken,
         stop: &CancellationToken,
     ) -> Result<()> {
+        let app = &self.shared.app;
+        if own {
+            for lease in leases::retake(app, &self.node).await? {
+                self.start(lease, connections.child_token(), stop.clone());
+            }
+        }
         loop {
-            let claimed = leases::claim(&self.shared.app, &self.node, own).await?;
+            let claimed = leases::claim(app, &self.node).await?;
             if claimed.is_empty() {
                 return Ok(());
             }
             for lease in claimed {
                 self.start(lease, connections.child_token(), stop.clone());
             }
-            if own {
-                return Ok(());
-            }
         }
     }
 
+    /// Renews the leases, and puts right what they say: ends the tasks of those that another node has taken, or that this
+    /// one has too many of, and gives back those that have no task.
+    async fn renew(&mut self) -> Result<()> {
+        let app = &self.shared.app;
+        let Standing { held, surplus } = leases::renew(app, &self.node).await?;
+        if held == app.signals.running() {
+            self.idle.clear();
+        } else {
+            let held = leases::held(app, &self.node).await?;
+            app.signals.close_lost(&held);
+            let idle = held.into_values().filter(|lease| !app.signals.runs(*lease));
+            // One that was just claimed, or is just being given back, is in order; not for as long as this.
+            let idle: HashSet<Lease> = idle.collect();
+            for lease in idle.intersection(&self.idle) {
+                sync::release(app, *lease).await?;
+            }
+            self.idle = idle;
+        }
+        if surplus > 0 {
+            tracing::info!(surplus, "other nodes hold fewer mailboxes: some are given back");
+            app.signals.close_some(surplus.min(MOVED));
+        }
+        Ok(())
+    }
+
     fn start(&self, lease: Lease, switch: CancellationToken, stop: CancellationToken) {
-        let id = self.runs.fetch_add(1, Ordering::Relaxed);
         let shared = self.shared.clone();
-        shared.app.signals.register(lease.mailbox, id, switch.clone());
+        shared.app.signals.register(lease, switch.clone());
         self.shared.tasks.spawn(async move {
             let ended = AssertUnwindSafe(run::sync(&shared, lease, &switch)).catch_unwind().await;
             if ended.is_err() {
                 tracing::error!(mailbox = %lease.mailbox, "the sync of a mailbox panicked and is begun again");
             }
-            shared.app.signals.unregister(lease.mailbox, id);
+            shared.app.signals.unregister(lease);
             Box::pin(release(&shared.app, lease, &stop)).await;
         });
     }
 }
 
-/// Gives a lease back. This node renews all that it holds, so one that were kept without a task would never be free: it
-/// is tried until the store answers, or the process stops and renews no more.
+/// Gives a lease back, and says so to the other nodes. This node renews all that it holds, so one that were kept without a
+/// task would never be free: it is tried until the store answers, or the process stops and renews no more.
 async fn release(app: &App, lease: Lease, stop: &CancellationToken) {
     while let Err(error) = sync::release(app, lease).await {
         tracing::warn!(mailbox = %lease.mailbox, error = &error as &dyn std::error::Error, "a lease was not released");
@@ -161,7 +194,8 @@ async fn release(app: &App, lease: Lease, stop: &CancellationToken) {
             .await
             .is_none()
         {
-            break;
+            return;
         }
     }
+    app.signals.wake_sync();
 }

@@ -3,5 +3,5 @@
 pub(crate) mod fence;
 pub(crate) mod loops;
 pub(crate) mod post;
-mod process;
+pub(crate) mod process;
 pub(crate) mod truth;

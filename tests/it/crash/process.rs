@@ -7,7 +7,10 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     time::Duration,
 };
 
@@ -20,19 +23,20 @@ use crate::support::{
 };
 
 /// The platform's key.
-pub(super) const ADMIN: &str = "the-admin-key-of-a-test-that-kills-it";
+pub(crate) const ADMIN: &str = "the-admin-key-of-a-test-that-kills-it";
 /// How long a start, a death or an end may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What outlives a process: its database, its folder, and its port.
-pub(super) struct Place {
-    data: tempfile::TempDir,
-    database: Option<Database>,
+/// What outlives a process: its database, its folder, its port, and how it is started.
+pub(crate) struct Place {
+    data: Arc<tempfile::TempDir>,
+    database: Option<Arc<Database>>,
     port: u16,
+    options: Vec<String>,
 }
 
 /// A process; killed when it is dropped.
-pub(super) struct Running {
+pub(crate) struct Running {
     process: Child,
     lines: Receiver<String>,
     url: Option<String>,
@@ -40,24 +44,35 @@ pub(super) struct Running {
 }
 
 impl Place {
-    pub(super) async fn new(backend: Backend) -> Self {
+    pub(crate) async fn new(backend: Backend) -> Self {
         postroom::mail::tls::install_provider();
         let (database, port) = match backend {
             // Another port at each start, and so another name of the node: nothing may depend on it.
             Backend::Sqlite => (None, 0),
             // The same port, by which the node is known again.
-            Backend::Postgres => (Some(Database::create().await), free_port()),
+            Backend::Postgres => (Some(Arc::new(Database::create().await)), free_port()),
         };
         Self {
-            data: tempfile::tempdir().unwrap(),
+            data: Arc::new(tempfile::tempdir().unwrap()),
             database,
             port,
+            options: Vec::new(),
+        }
+    }
+
+    /// Another node of the same database and folder, on a port of its own, with further options of the command line.
+    pub(crate) fn beside(&self, options: &[&str]) -> Self {
+        Self {
+            data: self.data.clone(),
+            database: self.database.clone(),
+            port: free_port(),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
         }
     }
 
     /// Starts the process. `points` says where it dies by itself, in the words of the crate `fail`.
-    pub(super) fn start(&self, points: Option<&str>) -> Running {
-        let path = self.data.path().join("log");
+    pub(crate) fn start(&self, points: Option<&str>) -> Running {
+        let path = self.data.path().join(format!("log-{}", self.port));
         let log = OpenOptions::new().create(true).append(true).open(&path).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
         command
@@ -65,6 +80,7 @@ impl Place {
             .args(["--rate-limit=1000000/min", "--tenant-rate-limit=1000000/min"])
             .arg(format!("--listen=127.0.0.1:{}", self.port))
             .arg(format!("--data-dir={}", self.data.path().display()))
+            .args(&self.options)
             .current_dir(self.data.path())
             .env_clear()
             .env("POSTROOM_ADMIN_KEY", ADMIN)
@@ -94,8 +110,8 @@ impl Place {
     }
 
     /// The settings of the process, to open in this one what it left behind.
-    pub(super) fn config(&self) -> Config {
-        let url = self.database.as_ref().map(Database::url);
+    pub(crate) fn config(&self) -> Config {
+        let url = self.database.as_ref().map(|database| database.url());
         config(
             self.data.path(),
             url.as_deref(),
@@ -106,7 +122,7 @@ impl Place {
 
 impl Running {
     /// Where it says that it listens.
-    pub(super) async fn url(&mut self) -> String {
+    pub(crate) async fn url(&mut self) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let said = self.lines.try_iter().find_map(|line| {
@@ -126,8 +142,14 @@ impl Running {
         }
     }
 
+    /// The address that it listens on, which its name as a node ends in.
+    pub(crate) async fn address(&mut self) -> String {
+        let url = self.url().await;
+        url.strip_prefix("http://").unwrap().to_owned()
+    }
+
     /// Waits until it dies by itself, at a named point.
-    pub(super) async fn dies(mut self) {
+    pub(crate) async fn dies(mut self) {
         let status = self.ended().await;
         assert_eq!(
             status.signal(),
@@ -138,18 +160,23 @@ impl Running {
     }
 
     /// Kills it at once, as `kill -9` does.
-    pub(super) fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         let early = self.process.try_wait().unwrap();
         assert!(early.is_none(), "it ended by itself, {early:?}:\n{}", self.log());
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Sends SIGTERM and waits for a good end.
-    pub(super) async fn stop(mut self) {
+    /// Sends a signal: `TERM`, say.
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.process.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(asked.success());
+        let asked = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(asked.unwrap().success());
+    }
+
+    /// Sends SIGTERM and waits for a good end.
+    pub(crate) async fn stop(mut self) {
+        self.signal("TERM");
         let status = self.ended().await;
         assert!(status.success(), "{status}:\n{}", self.log());
     }
@@ -166,7 +193,7 @@ impl Running {
     }
 
     /// The end of what it logged.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")

@@ -50,7 +50,9 @@ pub(crate) async fn announced(api: &Api, mailbox: &str) -> usize {
         );
         received += times;
     }
-    for message in api.all("/v1/messages").await {
+    let mut messages = api.all("/v1/messages").await;
+    messages.retain(|message| message["mailbox_id"] == mailbox);
+    for message in messages {
         let told = of_message.remove(message["id"].as_str().unwrap());
         let last = told.and_then(|kinds| kinds.last().copied());
         assert_ne!(last, Some("message.deleted"), "{message:#}");

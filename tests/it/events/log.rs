@@ -172,7 +172,7 @@ async fn promise_5_numbers_have_no_gap_and_places_are_in_commit_order_under_conc
     for number in 0..3 {
         ids.push(mailbox(&gateway, &tenant.key, &format!("{number}@example.org")).await);
     }
-    let claimed = leases::claim(&gateway.app, "test", false).await.unwrap();
+    let claimed = leases::claim(&gateway.app, "test").await.unwrap();
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
         let (app, caller) = (gateway.app.clone(), caller.clone());

@@ -7,6 +7,7 @@ use postroom::{
         event::{Draft, EventFilter, EventOrder, EventPosition, EventType},
         folder::FlagUpdate,
         id::{self, TenantId},
+        lease::Node,
         mailbox::{Labels, MailboxFilter, Service, SyncProgress},
         message::MessageFilter,
         page::{PageRequest, Position},
@@ -42,6 +43,7 @@ pub(super) async fn run(fixture: &Fixture) {
             events(tx, filled).await?;
             webhooks::run(tx, filled).await?;
             leases(tx, filled).await?;
+            nodes(tx).await?;
             changes(tx, filled).await?;
             sweep(tx, filled).await?;
             let tenant = tx.get_tenant(filled.owner.tenant).await?.unwrap();
@@ -348,19 +350,17 @@ async fn events(tx: &mut Conn, filled: Filled) -> Done {
 async fn leases(tx: &mut Conn, filled: Filled) -> Done {
     assert!(tx.time().await? > at(0));
     tx.free_leases().await?;
-    let taken = tx.claim_leases("node", false, 10).await?;
+    let taken = tx.claim_leases("node", 10).await?;
     assert_eq!(taken.len(), 2, "both mailboxes can be connected");
+    assert!(tx.claim_leases("node", 10).await?.is_empty(), "they are taken");
     assert!(
-        tx.claim_leases("node", false, 10).await?.is_empty(),
-        "they are taken"
-    );
-    assert!(
-        tx.claim_leases("another", true, 10).await?.is_empty(),
+        tx.retake_leases("another", 10).await?.is_empty(),
         "by another node"
     );
-    let again = tx.claim_leases("node", true, 10).await?;
+    let again = tx.retake_leases("node", 10).await?;
     assert_eq!(again.len(), 2, "a node that is started again takes what it held");
     assert_eq!(tx.renew_leases("node").await?, 2);
+    assert_eq!(tx.list_leases("node", 10).await?.len(), 2);
     let lease = *again
         .iter()
         .find(|lease| lease.mailbox == filled.owner.mailbox)
@@ -469,4 +469,20 @@ fn every_method_of_the_store_is_called() {
     }
     assert!(count > 60, "{count} methods");
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+async fn nodes(tx: &mut Conn) -> Done {
+    let mut node = Node {
+        name: "node".to_owned(),
+        worker: true,
+        held: 1,
+    };
+    tx.save_node(&node).await?;
+    tx.save_node(&node).await?;
+    tx.add_held("node", 2).await?;
+    node.held = 3;
+    assert_eq!(tx.list_nodes(10).await?, [node]);
+    tx.delete_node("node").await?;
+    assert!(tx.list_nodes(10).await?.is_empty());
+    tx.notify("[]").await
 }

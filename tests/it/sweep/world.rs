@@ -140,7 +140,7 @@ impl World {
         };
         let made = mailboxes::create(&self.app, caller, login.into_new()).await;
         let mailbox = made.unwrap_or_else(|error| panic!("{error:?}")).id;
-        let claimed = leases::claim(&self.app, NODE, false).await.unwrap();
+        let claimed = leases::claim(&self.app, NODE).await.unwrap();
         let fence = *claimed.iter().find(|lease| lease.mailbox == mailbox).unwrap();
         let listed = Listed {
             raw_name: b"INBOX".to_vec(),
