@@ -17,6 +17,8 @@ use crate::{
 const MAX_REQUEST_ID: usize = 128;
 /// The header in which a request id comes and goes.
 pub(super) const REQUEST_ID: &str = "x-request-id";
+/// The header that names the caller's trace.
+const TRACEPARENT: &str = "traceparent";
 
 /// One request's facts; cloning shares them.
 #[derive(Debug, Clone)]
@@ -25,6 +27,7 @@ pub(super) struct RequestContext(Arc<Facts>);
 #[derive(Debug)]
 struct Facts {
     request_id: String,
+    trace_id: Option<String>,
     address: Option<IpAddr>,
     verdict: OnceLock<Verdict>,
     tenant: OnceLock<TenantId>,
@@ -35,6 +38,7 @@ impl RequestContext {
     pub(super) fn of(request: &Request, trusted_proxies: &[IpNet]) -> Self {
         Self(Arc::new(Facts {
             request_id: request_id(request),
+            trace_id: request.header(TRACEPARENT).and_then(trace_id).map(str::to_owned),
             address: client_address(request, trusted_proxies),
             verdict: OnceLock::new(),
             tenant: OnceLock::new(),
@@ -44,6 +48,11 @@ impl RequestContext {
     /// The id that the caller gave, or one of ours.
     pub(super) fn request_id(&self) -> &str {
         &self.0.request_id
+    }
+
+    /// The trace that the caller says it belongs to.
+    pub(super) fn trace_id(&self) -> Option<&str> {
+        self.0.trace_id.as_deref()
     }
 
     /// Where the request comes from.
@@ -79,6 +88,18 @@ fn request_id(request: &Request) -> String {
     };
     let sent = request.header(REQUEST_ID).filter(sane);
     sent.map_or_else(|| id::new().to_string(), str::to_owned)
+}
+
+/// The trace's id in a `traceparent` (W3C Trace Context, section 3.2): of a later version too, as that asks for.
+fn trace_id(header: &str) -> Option<&str> {
+    let is_hex = |text: &&str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let mut fields = header.split('-');
+    fields
+        .next()
+        .filter(|version| version.len() == 2 && *version != "ff")
+        .filter(is_hex)?;
+    let id = fields.next().filter(|id| id.len() == 32).filter(is_hex)?;
+    id.bytes().any(|byte| byte != b'0').then_some(id)
 }
 
 /// The peer, or, when the peer is a trusted proxy, the last address of `X-Forwarded-For` that is none.
@@ -126,6 +147,26 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_trace_is_named_as_the_w3c_writes_it() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for good in [
+            format!("00-{id}-00f067aa0ba902b7-01"),
+            format!("cc-{id}-00f067aa0ba902b7-01-later"),
+        ] {
+            assert_eq!(trace_id(&good), Some(id));
+        }
+        for bad in [
+            String::new(),
+            format!("ff-{id}-00f067aa0ba902b7-01"),
+            format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            "00-4bf9-00f067aa0ba902b7-01".to_owned(),
+        ] {
+            assert_eq!(trace_id(&bad), None, "{bad}");
+        }
+    }
 
     fn context(peer: &str, forwarded: &[&str], id: Option<&str>) -> RequestContext {
         let mut request = http::Request::builder();

@@ -1,6 +1,9 @@
 //! What every answer has: its dialect's form of an error, its headers, and one line in the log.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -8,6 +11,8 @@ use poem::{
     Endpoint, IntoResponse, PathPattern, Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
+
+use poem_openapi::OperationId;
 
 use super::{
     body,
@@ -57,18 +62,26 @@ impl<E: Endpoint> Endpoint for Spoken<E> {
         let context = request.data::<RequestContext>().cloned();
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         let path = uri.path();
-        let (error, pattern) = match answer {
+        let (error, pattern, operation) = match answer {
             Ok(Ok(response)) => return Ok(response.into_response()),
             Ok(Err(error)) => {
                 let pattern = error.data::<PathPattern>().cloned();
-                (from_framework(error, &self.document, path, body::LIMIT), pattern)
+                let operation = error.data().map(|OperationId(name)| *name);
+                (
+                    from_framework(error, &self.document, path, body::LIMIT),
+                    pattern,
+                    operation,
+                )
             }
-            Err(_) => (Error::internal("a handler panicked"), None),
+            Err(_) => (Error::internal("a handler panicked"), None, None),
         };
         let request_id = context.as_ref().map(RequestContext::request_id);
         let mut response = answer_of(&error, self.dialect, path, request_id.unwrap_or_default());
         if let Some(pattern) = pattern {
             response.set_data(pattern);
+        }
+        if let Some(operation) = operation {
+            response.set_data(OperationId(operation));
         }
         Ok(response)
     }
@@ -120,7 +133,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Framed<E> {
             .await
             .unwrap_or_else(poem::Error::into_response);
         dress(response.headers_mut(), &context, plannr);
-        log(&method, &response, &context, start);
+        self.tell(&method, &response, &context, start.elapsed());
         Ok(response)
     }
 }
@@ -188,17 +201,21 @@ fn seconds_to_full(quote: Quote) -> u64 {
     (used * u64::from(quote.period)).div_ceil(u64::from(quote.limit.max(1)))
 }
 
-/// One line a request: never a query string, an address or a token.
-fn log(method: &Method, response: &Response, context: &RequestContext, start: Instant) {
-    let route = response.data::<PathPattern>().map_or("-", |pattern| &*pattern.0);
-    let status = response.status();
-    let tenant = context.tenant().map(|tenant| tenant.to_string());
-    let request_id = context.request_id();
-    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if status == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::warn!(%method, route, status = status.as_u16(), ms, request_id, tenant, "request");
-    } else {
-        tracing::info!(%method, route, status = status.as_u16(), ms, request_id, tenant, "request");
+impl<E> Framed<E> {
+    /// Counts a request, and writes its one line: never a query string, an address or a token.
+    fn tell(&self, method: &Method, response: &Response, context: &RequestContext, took: Duration) {
+        let route = response.data::<PathPattern>().map_or("-", |pattern| &*pattern.0);
+        let status = response.status();
+        let operation = response.data().map(|OperationId(name)| *name);
+        self.app.metrics.answered(operation, status.as_u16(), took);
+        let tenant = context.tenant().map(|tenant| tenant.to_string());
+        let (request_id, trace_id) = (context.request_id(), context.trace_id());
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::warn!(%method, route, status = status.as_u16(), ms, request_id, trace_id, tenant, "request");
+        } else {
+            tracing::info!(%method, route, status = status.as_u16(), ms, request_id, trace_id, tenant, "request");
+        }
     }
 }
 

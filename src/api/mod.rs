@@ -4,6 +4,7 @@
 //! rule of the domain, no JSON shape and no SQL may live here: a handler translates, calls one function of `service`,
 //! and translates back.
 
+mod admin;
 mod answers;
 mod auth;
 mod body;
@@ -119,6 +120,8 @@ pub fn build(app: App, stop: CancellationToken) -> Result<impl Endpoint<Output =
         .at("/", get(pages::home))
         .at("/healthz", get(operational::healthz))
         .at("/readyz", get(operational::Readiness { stop: stop.clone() }))
+        .at("/metrics", get(operational::Figures))
+        .at("/admin", get(admin::Admin))
         .at("/downloads/:token", get(downloads::download))
         .nest_no_strip(
             "/v1",

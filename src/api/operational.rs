@@ -1,14 +1,19 @@
-//! What a supervisor asks: whether the process lives, and whether it should get requests.
+//! What a supervisor asks: whether the process lives, whether it should get requests, and what it counts.
 
 use std::time::Duration;
 
 use poem::{Endpoint, Request, Response, handler, http::StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use crate::service::App;
+use crate::{
+    model::{Error, Result},
+    service::{App, figures},
+};
 
 /// How long the database may take to answer.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// The media type of OpenMetrics text.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The process lives.
 #[handler]
@@ -38,6 +43,36 @@ impl Endpoint for Readiness {
             text(StatusCode::OK, "ok\n")
         } else {
             unavailable("the database does not answer\n")
+        })
+    }
+}
+
+/// What the process counts and measures, for Prometheus.
+pub(super) struct Figures;
+
+impl Endpoint for Figures {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let counted = async {
+            let app = request
+                .data::<App>()
+                .ok_or_else(|| Error::internal("the request has no app"))?;
+            app.metrics
+                .text(&figures::latest(app).await?, app.signals.running())
+        };
+        let counted: Result<String> = tokio::time::timeout(DEADLINE, counted)
+            .await
+            .unwrap_or(Err(Error::Unavailable("The database does not answer.")));
+        Ok(match counted {
+            Ok(counted) => Response::builder().content_type(OPEN_METRICS).body(counted),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the figures cannot be read"
+                );
+                text(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+            }
         })
     }
 }

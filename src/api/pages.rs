@@ -22,7 +22,8 @@ pub(super) fn broken_link(status: StatusCode, detail: &str) -> Response {
     )
 }
 
-fn page(status: StatusCode, html: String) -> Response {
+/// A page of HTML.
+pub(super) fn page(status: StatusCode, html: String) -> Response {
     Response::builder()
         .status(status)
         .content_type("text/html; charset=utf-8")

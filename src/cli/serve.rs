@@ -117,7 +117,7 @@ pub(super) async fn run(
             worker::relay::run(app.clone(), line, attends, ended.clone()).await;
         }
     };
-    let (served, ()) = tokio::join!(served, relay);
+    let (served, (), ()) = tokio::join!(served, relay, worker::figures::run(app.clone(), ended.clone()));
     served
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     error::{Error, Result},
     event::EventType,
+    id::TenantId,
     patch::Patch,
 };
 
@@ -120,6 +121,31 @@ pub struct Endpoint {
     pub created_at: DateTime<Utc>,
     /// When it was last changed by a caller.
     pub updated_at: DateTime<Utc>,
+}
+
+/// An endpoint of which nothing but failures is known, as its operator is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its id.
+    pub endpoint: Uuid,
+    /// Where.
+    pub url: String,
+    /// Whether it is tried again.
+    pub enabled: bool,
+    /// How many attempts have failed in a row.
+    pub failures: i32,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+impl Failing {
+    /// The host that it is at. A URL's path may be what lets one in.
+    pub fn host(&self) -> &str {
+        let (_, rest) = self.url.split_once("://").unwrap_or_default();
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    }
 }
 
 /// What an endpoint is created with.

@@ -109,14 +109,14 @@ impl Journal {
         });
     }
 
-    /// Writes what was noted; answers whether that was anything.
-    async fn write(&self, tx: &mut Conn, tenant: TenantId, now: DateTime<Utc>) -> Result<bool> {
+    /// Writes what was noted; answers the types of that.
+    async fn write(&self, tx: &mut Conn, tenant: TenantId, now: DateTime<Utc>) -> Result<Vec<EventType>> {
         if self.drafts.is_empty() {
-            return Ok(false);
+            return Ok(Vec::new());
         }
         let whose = self.mailbox.map_or((None, None), |(id, agent)| (Some(id), agent));
         tx.append_events(tenant, whose, &self.drafts, now).await?;
-        Ok(true)
+        Ok(self.drafts.iter().map(|draft| draft.kind).collect())
     }
 }
 
@@ -155,8 +155,11 @@ impl App {
                 })
             });
             let (answer, told) = transaction.await?;
-            if told {
+            if !told.is_empty() {
                 app.signals.wake_events(tenant);
+            }
+            for kind in told {
+                app.metrics.event(kind);
             }
             Ok(answer)
         });

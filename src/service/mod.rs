@@ -11,6 +11,7 @@ pub mod bootstrap;
 pub mod credentials;
 pub mod deliveries;
 pub mod events;
+pub mod figures;
 mod journal;
 pub mod keys;
 pub mod leases;
@@ -20,6 +21,7 @@ pub mod logins;
 pub mod mailboxes;
 pub mod members;
 pub mod messages;
+pub mod metrics;
 pub mod nodes;
 pub mod oauth;
 pub mod search;
@@ -42,8 +44,10 @@ use uuid::Uuid;
 
 use self::{
     credentials::Credentials,
+    figures::Pictures,
     limits::Limits,
     links::Links,
+    metrics::Metrics,
     oauth::Turns,
     signals::{Nudge, Signals},
     tokens::Tokens,
@@ -91,6 +95,10 @@ pub struct Parts {
     pub refreshes: Turns,
     /// How use cases wake and stop the workers of this process.
     pub signals: Signals,
+    /// What this process counts.
+    pub metrics: Metrics,
+    /// The figures of late.
+    pub pictures: Pictures,
     /// The connections that changes of messages are written over.
     pub writers: Writers,
 }

@@ -12,6 +12,7 @@ mod attachments;
 mod blobs;
 mod deliveries;
 mod events;
+mod figures;
 mod folders;
 mod keys;
 mod leases;

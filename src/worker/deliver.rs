@@ -21,6 +21,7 @@ use crate::{
     service::{
         App, barrier,
         deliveries::{self, Job, Sent, Taken, Turn},
+        metrics::Tried,
     },
     wire::v1::delivery::payload,
 };
@@ -328,11 +329,18 @@ async fn send(app: &App, job: Job) -> Option<Sent> {
         }
         Err(error) => (None, None, None, Some(error)),
     };
+    let duration = begun.elapsed();
+    let tried = match status {
+        Some(200..=299) => Tried::Succeeded,
+        Some(_) => Tried::Refused,
+        None => Tried::Failed,
+    };
+    app.metrics.attempt(tried, duration);
     Some(Sent {
         taken,
         attempt: webhook::Attempt {
             at,
-            duration: begun.elapsed(),
+            duration,
             status,
             body,
             error,
@@ -349,7 +357,7 @@ fn said(error: &HttpError) -> String {
 
 /// The signed request.
 fn request(app: &App, job: Job, at: DateTime<Utc>) -> Result<http::Request<Vec<u8>>> {
-    let (id, timestamp) = (job.event.id.to_string(), at.timestamp());
+    let (trace, id, timestamp) = (job.event.id, job.event.id.to_string(), at.timestamp());
     let body = payload(job.event, &app.config.http.public_url)?;
     let signature = webhook::sign(&job.secrets, &id, timestamp, &body)?;
     http::Request::post(&job.url)
@@ -358,6 +366,17 @@ fn request(app: &App, job: Job, at: DateTime<Utc>) -> Result<http::Request<Vec<u
         .header("webhook-id", id)
         .header("webhook-timestamp", timestamp)
         .header("webhook-signature", signature)
+        .header("traceparent", traceparent(trace))
         .body(body)
         .map_err(Error::internal)
+}
+
+/// The attempt as a span of its own (W3C Trace Context, section 3.2). All attempts of all endpoints at an event are of one
+/// trace, whose id is the event's.
+fn traceparent(event: Uuid) -> String {
+    format!(
+        "00-{}-{:016x}-01",
+        event.simple(),
+        rand::random_range(1..=u64::MAX)
+    )
 }

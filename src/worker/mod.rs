@@ -5,6 +5,7 @@
 //! `service`; no SQL, no HTTP and no rule of the domain may live here.
 
 pub mod deliver;
+pub mod figures;
 pub mod index;
 pub mod relay;
 pub mod sweep;

@@ -3,22 +3,10 @@
 // in SCREENSHOTS.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { chromium } from 'playwright-core';
+import { browser } from './chromium.mjs';
 
 const { BASE_URL, API_KEY, SCREENSHOTS } = process.env;
 assert(BASE_URL && API_KEY, 'BASE_URL and API_KEY are needed');
-
-/** The system's Chromium, else the one that tests/setup.sh took from the npm registry. */
-async function browser() {
-  const args = [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync',
-  ];
-  const installed = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync);
-  const executablePath = installed ?? (await (await import('@sparticuz/chromium')).default.executablePath());
-  return chromium.launch({ executablePath, args, headless: true, timeout: 60_000 });
-}
 
 /** Each document: its name, and a path that only it has. */
 const DOCUMENTS = [

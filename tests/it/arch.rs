@@ -34,6 +34,8 @@ const HOMES: &[(&[&str], &[&str])] = &[
     (&["reqwest", "oauth2", "socket2"], &["mail"]),
     (&["jsonwebtoken"], &["service/tokens"]),
     (&["governor"], &["service/limits"]),
+    (&["prometheus_client"], &["service/metrics"]),
+    (&["maud"], &["api/admin"]),
     (&["imap_codec"], &["sandbox"]),
     (
         &["tokio::spawn", "tokio::task::spawn"],

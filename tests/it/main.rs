@@ -71,6 +71,8 @@ mod object_id;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod plannr;
 #[cfg(test)]
 mod refusals;

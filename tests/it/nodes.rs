@@ -204,6 +204,8 @@ async fn promise_12_a_node_that_slept_while_another_took_over_writes_nothing_on_
     b.url().await;
     world.served_without(&asleep, TAKEN_OVER).await;
     world.mail_flows(&mut [&mut b]).await;
+    // The letters are shown before their pass has ended.
+    world.served_without(&asleep, BALANCED).await;
     let before = world.mail_rows().await;
 
     // Awake, the first finds that it lost everything, hangs up, and says that it lives; what there is stays as it is.

@@ -85,6 +85,7 @@ pub async fn store_arrivals(
     progress: Option<SyncProgress>,
 ) -> Fenced<Folder> {
     let (now, count) = (app.clock.now(), arrivals.len());
+    let came: Vec<_> = arrivals.iter().map(|arrival| arrival.received_at).collect();
     let large = arrivals.iter().filter(|arrival| matches!(arrival.raw, Raw::Blob));
     let (large, blobs) = (large.map(|arrival| arrival.sha256).collect(), app.blobs.clone());
     let stored = announced(app, fence, move |tx, mailbox, journal| {
@@ -111,6 +112,12 @@ pub async fn store_arrivals(
     .await?;
     fail::fail_point!("arrivals_after_commit", |_| std::process::abort());
     app.signals.taken_in(count);
+    app.metrics.stored(count);
+    if matches!(found, Found::Since) {
+        let stored_at = app.clock.now();
+        came.into_iter()
+            .for_each(|came| app.metrics.arrived(came, stored_at));
+    }
     Ok(stored)
 }
 

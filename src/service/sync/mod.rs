@@ -26,7 +26,7 @@ pub(super) use self::{
     labels::{apply as apply_labels, offers_labels},
     presence::settle,
 };
-use super::{App, journal::Journal, logins};
+use super::{App, journal::Journal, logins, metrics::Tried};
 use crate::{
     model::{
         Error, Result,
@@ -128,6 +128,12 @@ impl Report {
 /// refused stop dialling.
 pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> {
     let now = app.clock.now();
+    match report.signal {
+        Signal::LoggedIn => app.metrics.login(Tried::Succeeded),
+        Signal::Refused => app.metrics.login(Tried::Refused),
+        Signal::Failed => app.metrics.login(Tried::Failed),
+        Signal::Dialled | Signal::CaughtUp | Signal::Closed => {}
+    }
     announced(app, fence, move |tx, mut mailbox, journal| {
         Box::pin(async move {
             let state = mailbox.state();

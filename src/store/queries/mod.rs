@@ -7,6 +7,7 @@ pub(crate) mod agents;
 pub(crate) mod attachments;
 pub(crate) mod deliveries;
 pub(crate) mod events;
+pub(crate) mod figures;
 pub(crate) mod folders;
 pub(crate) mod keys;
 pub(crate) mod leases;

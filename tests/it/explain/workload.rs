@@ -7,7 +7,6 @@ use postroom::{
         event::{Draft, EventFilter, EventOrder, EventPosition, EventType},
         folder::FlagUpdate,
         id::{self, TenantId},
-        lease::Node,
         mailbox::{Labels, MailboxFilter, Service, SyncProgress},
         message::MessageFilter,
         page::{PageRequest, Position},
@@ -18,7 +17,7 @@ use postroom::{
     store::{Conn, EventSpan, IndexJob, SearchCaps, Words},
 };
 
-use super::webhooks;
+use super::{nodes, webhooks};
 use crate::fixture::{Filled, Fixture, at, folder, login, member};
 
 /// Runs everything; the rows that are asked for need not be there.
@@ -42,8 +41,7 @@ pub(super) async fn run(fixture: &Fixture) {
             sync(tx, filled).await?;
             events(tx, filled).await?;
             webhooks::run(tx, filled).await?;
-            leases(tx, filled).await?;
-            nodes(tx).await?;
+            nodes::run(tx, filled).await?;
             changes(tx, filled).await?;
             sweep(tx, filled).await?;
             let tenant = tx.get_tenant(filled.owner.tenant).await?.unwrap();
@@ -347,34 +345,6 @@ async fn events(tx: &mut Conn, filled: Filled) -> Done {
     tx.end_backfill(tenant, mailbox, at(1)).await
 }
 
-async fn leases(tx: &mut Conn, filled: Filled) -> Done {
-    assert!(tx.time().await? > at(0));
-    tx.free_leases().await?;
-    let taken = tx.claim_leases("node", 10).await?;
-    assert_eq!(taken.len(), 2, "both mailboxes can be connected");
-    assert!(tx.claim_leases("node", 10).await?.is_empty(), "they are taken");
-    assert!(
-        tx.retake_leases("another", 10).await?.is_empty(),
-        "by another node"
-    );
-    let again = tx.retake_leases("node", 10).await?;
-    assert_eq!(again.len(), 2, "a node that is started again takes what it held");
-    assert_eq!(tx.renew_leases("node").await?, 2);
-    assert_eq!(tx.list_leases("node", 10).await?.len(), 2);
-    let lease = *again
-        .iter()
-        .find(|lease| lease.mailbox == filled.owner.mailbox)
-        .unwrap();
-    assert!(tx.lock_fenced(lease).await?.is_some());
-    let stale = *taken
-        .iter()
-        .find(|lease| lease.mailbox == filled.owner.mailbox)
-        .unwrap();
-    assert!(tx.lock_fenced(stale).await?.is_none(), "the epoch moved on");
-    tx.release_lease(lease).await?;
-    tx.revoke_lease(filled.owner.tenant, filled.owner.mailbox).await
-}
-
 async fn changes(tx: &mut Conn, filled: Filled) -> Done {
     let tenant: TenantId = filled.owner.tenant;
     let mailbox = filled.owner.mailbox;
@@ -444,6 +414,7 @@ fn every_method_of_the_store_is_called() {
     let store = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let sources = [
         include_str!("workload.rs"),
+        include_str!("nodes.rs"),
         include_str!("webhooks.rs"),
         include_str!("../fixture/mod.rs"),
         include_str!("../fixture/rows.rs"),
@@ -469,20 +440,4 @@ fn every_method_of_the_store_is_called() {
     }
     assert!(count > 60, "{count} methods");
     assert!(missing.is_empty(), "{missing:?}");
-}
-
-async fn nodes(tx: &mut Conn) -> Done {
-    let mut node = Node {
-        name: "node".to_owned(),
-        worker: true,
-        held: 1,
-    };
-    tx.save_node(&node).await?;
-    tx.save_node(&node).await?;
-    tx.add_held("node", 2).await?;
-    node.held = 3;
-    assert_eq!(tx.list_nodes(10).await?, [node]);
-    tx.delete_node("node").await?;
-    assert!(tx.list_nodes(10).await?.is_empty());
-    tx.notify("[]").await
 }

@@ -1,0 +1,2 @@
+DROP INDEX mailboxes_by_facts;
+DROP INDEX webhook_endpoints_failing;
