@@ -21,6 +21,7 @@ mod start;
 mod support;
 mod sync;
 mod update;
+mod webhooks;
 
 use support::table::Table;
 
@@ -29,7 +30,7 @@ use support::table::Table;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The topics, in the order in which they run.
-const TOPICS: &[&str] = &["read", "update", "start", "search", "memory", "sync"];
+const TOPICS: &[&str] = &["read", "update", "start", "search", "memory", "sync", "webhooks"];
 
 fn main() {
     let asked: Vec<String> = std::env::args()
@@ -59,6 +60,7 @@ fn main() {
                 "search" => search::run(&mut table).await,
                 "start" => start::run(&mut table).await,
                 "update" => update::run(&mut table).await,
+                "webhooks" => webhooks::run(&mut table).await,
                 "sync" => sync::run(&mut table).await,
                 other => panic!("{other} is not run"),
             }

@@ -6,7 +6,7 @@
 mod growth;
 mod notify;
 mod plain;
-mod post;
+pub(crate) mod post;
 mod words;
 
 use std::{
@@ -25,7 +25,7 @@ use crate::support::{
     table::{Table, Wanted},
 };
 
-const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
+pub(crate) const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 /// How often a store is looked at while it is filled.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -58,7 +58,7 @@ pub(crate) async fn run(table: &mut Table) {
 }
 
 /// Makes PostgreSQL write as it would in earnest: to the disk at each commit. The server is the runner's, for this run alone.
-async fn durable() {
+pub(crate) async fn durable() {
     let url = env::var("POSTROOM_TEST_POSTGRES").unwrap();
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
         .await
@@ -134,7 +134,7 @@ async fn sync(server: &Dovecot, backend: Backend, users: &[&str], count: usize) 
     taken
 }
 
-async fn wait(gateway: &Gateway, tenant: &Tenant, mailbox: uuid::Uuid, count: usize) {
+pub(crate) async fn wait(gateway: &Gateway, tenant: &Tenant, mailbox: uuid::Uuid, count: usize) {
     let caller = gateway.caller(&tenant.key).await;
     loop {
         let mailbox = postroom::service::mailboxes::get(&gateway.app, &caller, mailbox)
@@ -148,7 +148,7 @@ async fn wait(gateway: &Gateway, tenant: &Tenant, mailbox: uuid::Uuid, count: us
     }
 }
 
-async fn connect(gateway: &Gateway, tenant: &Tenant, server: &Dovecot, user: &str) -> Mailbox {
+pub(crate) async fn connect(gateway: &Gateway, tenant: &Tenant, server: &Dovecot, user: &str) -> Mailbox {
     let login = Login {
         address: &format!("{user}@example.org"),
         host: Dovecot::HOST,
@@ -161,7 +161,7 @@ async fn connect(gateway: &Gateway, tenant: &Tenant, server: &Dovecot, user: &st
 }
 
 /// Makes a user with so many messages; answers how many bytes they have.
-fn lay_down(server: &Dovecot, user: &str, count: usize, seed: u64, sizes: Sizes) -> u64 {
+pub(crate) fn lay_down(server: &Dovecot, user: &str, count: usize, seed: u64, sizes: Sizes) -> u64 {
     server.user(user);
     let home = server.mail_folder().join(user);
     let bytes = post::maildir(&home.join("Maildir"), count, seed, sizes);
@@ -170,7 +170,7 @@ fn lay_down(server: &Dovecot, user: &str, count: usize, seed: u64, sizes: Sizes)
 }
 
 /// Gives files to the user that Dovecot's processes run as, where that is another one.
-fn hand_over(path: &Path) {
+pub(crate) fn hand_over(path: &Path) {
     let owner = fs::metadata(path.parent().unwrap()).unwrap();
     let (uid, gid) = {
         use std::os::unix::fs::MetadataExt;
@@ -183,7 +183,7 @@ fn hand_over(path: &Path) {
     assert!(changed.unwrap().success());
 }
 
-fn maildir() -> &'static str {
+pub(crate) fn maildir() -> &'static str {
     let version = Command::new("dovecot")
         .env("PATH", "/usr/sbin:/usr/bin:/bin")
         .arg("--version")
@@ -196,11 +196,11 @@ fn maildir() -> &'static str {
     }
 }
 
-fn setting(name: &str, default: usize) -> usize {
+pub(crate) fn setting(name: &str, default: usize) -> usize {
     env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-fn real(count: usize) -> f64 {
+pub(crate) fn real(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap())
 }
 

@@ -193,7 +193,11 @@ impl Metrics {
             Unit::Seconds,
             self.attempt_time.clone(),
         );
-        let gauges = &self.gauges;
+        self.with_gauges()
+    }
+
+    fn with_gauges(mut self) -> Self {
+        let (registry, gauges) = (&mut self.registry, &self.gauges);
         registry.register(
             "mailboxes",
             "Mailboxes of the whole database that are not deleted, by state: every process tells the same",

@@ -20,7 +20,7 @@ pub(super) fn chart(label: &str, values: &[Option<f64>]) -> Markup {
         let y = (HEIGHT - 2.0).mul_add(1.0 - value / scale, 1.0);
         (x, y)
     };
-    let mut line = String::new();
+    let mut steps = Vec::with_capacity(values.len());
     let mut pen_is_up = true;
     let mut last = None;
     for (at, value) in values.iter().enumerate() {
@@ -29,7 +29,7 @@ pub(super) fn chart(label: &str, values: &[Option<f64>]) -> Markup {
             continue;
         };
         let (x, y) = place(at, *value);
-        line += &format!("{}{x:.1} {y:.1}", if pen_is_up { "M" } else { "L" });
+        steps.push(format!("{}{x:.1} {y:.1}", if pen_is_up { "M" } else { "L" }));
         pen_is_up = false;
         last = Some((x, y));
     }
@@ -37,8 +37,8 @@ pub(super) fn chart(label: &str, values: &[Option<f64>]) -> Markup {
         svg class="chart" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" {
             title { (label) ", the last hour; at most " (number(most(values))) }
             line class="base" x1="0" x2=(WIDTH) y1=(HEIGHT - 1.0) y2=(HEIGHT - 1.0) {}
-            @if !line.is_empty() {
-                path d=(line) {}
+            @if !steps.is_empty() {
+                path d=(steps.concat()) {}
             }
             @if let Some((x, y)) = last {
                 // A line of no length, which stays round however the drawing is stretched.

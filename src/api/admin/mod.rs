@@ -5,6 +5,8 @@
 
 mod chart;
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -16,7 +18,14 @@ use poem::{
 use self::chart::{chart, most, number};
 use super::{context::RequestContext, pages};
 use crate::{
-    model::{Error, page::PageRequest, state::State},
+    model::{
+        Error,
+        lease::Node,
+        page::{Page, PageRequest},
+        state::State,
+        tenant::Tenant,
+        webhook::Failing,
+    },
     service::{
         App,
         auth::{self, Presented},
@@ -118,7 +127,7 @@ fn refused(error: &Error) -> Response {
     };
     let mut response = pages::page(
         status,
-        framed(html! {
+        framed(&html! {
             header { h1 { (heading) } }
             p class="note" { (detail) }
         })
@@ -131,7 +140,7 @@ fn refused(error: &Error) -> Response {
     response
 }
 
-fn framed(content: Markup) -> Markup {
+fn framed(content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -159,43 +168,61 @@ fn page_of(app: &App, overview: &Overview) -> Markup {
     } else {
         "PostgreSQL"
     };
-    framed(html! {
+    framed(&html! {
         header {
             h1 { "postroom" }
             p { "Version " (env!("CARGO_PKG_VERSION")) " on " (database) ", " (stamp(now.at)) }
         }
         (tiles(now, hour))
-        @if !nodes.is_empty() {
-            h2 { "Nodes" }
-            div class="scroll" { table {
-                thead { tr { th { "name" } th { "role" } th class="count" { "mailboxes" } } }
-                tbody { @for node in nodes {
-                    tr {
-                        td { (node.name) }
-                        td { (if node.worker { "syncs" } else { "serves the API" }) }
-                        td class="count" { (node.held) }
-                    }
-                } }
-            } }
+        @if !nodes.is_empty() { (table_of_nodes(nodes)) }
+        @if !failing.is_empty() { (table_of_failing(failing)) }
+        (table_of_tenants(tenants))
+        p class="note" {
+            "Charts show the last hour of this process, a point a minute. The same figures are at "
+            a href="/metrics" { "/metrics" } " for Prometheus."
         }
-        @if !failing.is_empty() {
-            h2 { "Webhook endpoints that fail" }
-            div class="scroll" { table {
-                thead { tr {
-                    th { "host" } th { "endpoint" } th { "tenant" } th class="count" { "failures" } th { "since" } th { "now" }
-                } }
-                tbody { @for one in failing {
-                    tr {
-                        td { (one.host()) }
-                        td { code { (one.endpoint) } }
-                        td { code { (one.tenant) } }
-                        td class="count" { (one.failures) }
-                        td { (stamp(one.since)) }
-                        td { (if one.enabled { "tried again" } else { "disabled" }) }
-                    }
-                } }
+    })
+}
+
+fn table_of_nodes(nodes: &[Node]) -> Markup {
+    html! {
+        h2 { "Nodes" }
+        div class="scroll" { table {
+            thead { tr { th { "name" } th { "role" } th class="count" { "mailboxes" } } }
+            tbody { @for node in nodes {
+                tr {
+                    td { (node.name) }
+                    td { (if node.worker { "syncs" } else { "serves the API" }) }
+                    td class="count" { (node.held) }
+                }
             } }
-        }
+        } }
+    }
+}
+
+fn table_of_failing(failing: &[Failing]) -> Markup {
+    html! {
+        h2 { "Webhook endpoints that fail" }
+        div class="scroll" { table {
+            thead { tr {
+                th { "host" } th { "endpoint" } th { "tenant" } th class="count" { "failures" } th { "since" } th { "now" }
+            } }
+            tbody { @for one in failing {
+                tr {
+                    td { (one.host()) }
+                    td { code { (one.endpoint) } }
+                    td { code { (one.tenant) } }
+                    td class="count" { (one.failures) }
+                    td { (stamp(one.since)) }
+                    td { (if one.enabled { "tried again" } else { "disabled" }) }
+                }
+            } }
+        } }
+    }
+}
+
+fn table_of_tenants(tenants: &Page<(Tenant, BTreeMap<&'static str, i64>)>) -> Markup {
+    html! {
         h2 { "Tenants" }
         div class="scroll" { table {
             thead { tr {
@@ -223,11 +250,7 @@ fn page_of(app: &App, overview: &Overview) -> Markup {
         @if let Some(next) = tenants.next {
             p { a href={ "/admin?cursor=" (next.to_cursor()) } { "Further tenants" } }
         }
-        p class="note" {
-            "Charts show the last hour of this process, a point a minute. The same figures are at "
-            a href="/metrics" { "/metrics" } " for Prometheus."
-        }
-    })
+    }
 }
 
 /// The figures now, each with its last hour.
@@ -241,35 +264,35 @@ fn tiles(now: &Figures, hour: &[Sample]) -> Markup {
     let requests = hour.last().map_or(0.0, |sample| sample.requests);
     html! {
         dl class="tiles" {
-            (tile("Mailboxes in sync", html! { (connected(now)) small { " of " (all) } }, false, &figure(connected)))
-            (tile("Mailboxes in trouble", html! { (troubled(now)) }, troubled(now) > 0, &figure(troubled)))
+            (tile("Mailboxes in sync", &html! { (connected(now)) small { " of " (all) } }, false, &figure(connected)))
+            (tile("Mailboxes in trouble", &html! { (troubled(now)) }, troubled(now) > 0, &figure(troubled)))
             (tile(
                 "New mail waits until it is stored",
-                delay.map_or_else(|| html! { "–" }, |delay| html! { (number(delay)) small { " s" } }),
+                &delay.map_or_else(|| html! { "–" }, |delay| html! { (number(delay)) small { " s" } }),
                 false,
                 &series(&|sample| sample.delay),
             ))
             (tile(
                 "Webhook deliveries waiting",
-                html! { (now.undelivered) },
+                &html! { (now.undelivered) },
                 false,
                 &figure(|figures| figures.undelivered),
             ))
             (tile(
                 "Webhook endpoints failing",
-                html! { (now.failing) },
+                &html! { (now.failing) },
                 now.failing > 0,
                 &figure(|figures| figures.failing),
             ))
             (tile(
                 "Messages waiting for the index",
-                html! { (now.unindexed) },
+                &html! { (now.unindexed) },
                 false,
                 &figure(|figures| figures.unindexed),
             ))
             (tile(
                 "Requests",
-                html! { (number(requests)) small { " a second" } },
+                &html! { (number(requests)) small { " a second" } },
                 false,
                 &series(&|sample| Some(sample.requests)),
             ))
@@ -277,7 +300,7 @@ fn tiles(now: &Figures, hour: &[Sample]) -> Markup {
     }
 }
 
-fn tile(name: &str, value: Markup, bad: bool, hour: &[Option<f64>]) -> Markup {
+fn tile(name: &str, value: &Markup, bad: bool, hour: &[Option<f64>]) -> Markup {
     html! {
         div class="tile" {
             dt { (name) }

@@ -115,8 +115,9 @@ pub async fn store_arrivals(
     app.metrics.stored(count);
     if matches!(found, Found::Since) {
         let stored_at = app.clock.now();
-        came.into_iter()
-            .for_each(|came| app.metrics.arrived(came, stored_at));
+        for came in came {
+            app.metrics.arrived(came, stored_at);
+        }
     }
     Ok(stored)
 }

@@ -128,12 +128,7 @@ impl Report {
 /// refused stop dialling.
 pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> {
     let now = app.clock.now();
-    match report.signal {
-        Signal::LoggedIn => app.metrics.login(Tried::Succeeded),
-        Signal::Refused => app.metrics.login(Tried::Refused),
-        Signal::Failed => app.metrics.login(Tried::Failed),
-        Signal::Dialled | Signal::CaughtUp | Signal::Closed => {}
-    }
+    count_login(app, report.signal);
     announced(app, fence, move |tx, mut mailbox, journal| {
         Box::pin(async move {
             let state = mailbox.state();
@@ -189,6 +184,15 @@ pub async fn report(app: &App, fence: Fence, report: Report) -> Fenced<Mailbox> 
         })
     })
     .await
+}
+
+fn count_login(app: &App, signal: Signal) {
+    match signal {
+        Signal::LoggedIn => app.metrics.login(Tried::Succeeded),
+        Signal::Refused => app.metrics.login(Tried::Refused),
+        Signal::Failed => app.metrics.login(Tried::Failed),
+        Signal::Dialled | Signal::CaughtUp | Signal::Closed => {}
+    }
 }
 
 /// Stores how far the first sync has come; `None` when it is done.
