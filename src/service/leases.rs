@@ -17,6 +17,8 @@ const BATCH: i64 = 200;
 const ALL: i64 = 100_000;
 /// A node that holds a tenth more than its share keeps that: mailboxes are not moved for little.
 const SLACK: i64 = 10;
+/// So many mailboxes are given back at a renewal: each is dialled again by the node that takes it.
+const MOVED: i64 = 200;
 
 /// How a node stands when it has renewed its leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,35 +74,39 @@ pub async fn claim(app: &App, node: &str) -> Result<Vec<Lease>> {
 /// Renews every lease of this node, and says that it lives.
 pub async fn renew(app: &App, node: &str) -> Result<Standing> {
     let (name, embedded) = (node.to_owned(), app.store.is_embedded());
-    let (held, nodes) = app
+    let (standing, alone) = app
         .write(move |tx| {
             Box::pin(async move {
                 let held = tx.renew_leases(&name).await?;
                 if embedded {
-                    return Ok((held, Vec::new()));
+                    return Ok((Standing { held, surplus: 0 }, true));
                 }
-                let node = Node {
+                let mut nodes = tx.list_nodes(nodes::MOST).await?;
+                nodes.retain(|node| node.name != name);
+                let alone = nodes.is_empty();
+                let mut node = Node {
                     name,
                     worker: true,
                     held: count(held),
                 };
+                nodes.push(node.clone());
+                let surplus = surplus(node.held, share(&nodes));
+                // The others reckon with what will be left.
+                node.held -= surplus;
                 tx.save_node(&node).await?;
-                Ok((held, tx.list_nodes(nodes::MOST).await?))
+                let surplus = usize::try_from(surplus).unwrap_or(0);
+                Ok((Standing { held, surplus }, alone))
             })
         })
         .await?;
-    app.signals.set_alone(nodes.len() <= 1);
-    let share = share(&nodes);
+    app.signals.set_alone(alone);
+    Ok(standing)
+}
+
+/// How many leases a node gives back that holds so many.
+fn surplus(held: i64, share: i64) -> i64 {
     let most = share.saturating_add(share.checked_div(SLACK).unwrap_or(0));
-    let surplus = if count(held) > most {
-        count(held) - share
-    } else {
-        0
-    };
-    Ok(Standing {
-        held,
-        surplus: usize::try_from(surplus).unwrap_or(0),
-    })
+    if held > most { (held - share).min(MOVED) } else { 0 }
 }
 
 /// The leases that this node holds: mailboxes with their epochs.

@@ -21,8 +21,8 @@ const TAKEN_OVER: Duration = Duration::from_secs(45);
 const HANDED_OVER: Duration = Duration::from_secs(5);
 /// Within so long a connection is closed that another node was told to close.
 const CLOSED: Duration = Duration::from_secs(5);
-/// Nodes look at one another when they renew their leases, every 10 s.
-const BALANCED: Duration = Duration::from_secs(30);
+/// Nodes look at one another when they renew their leases, every 10 s, and each gives back what it has too much.
+const BALANCED: Duration = Duration::from_secs(45);
 
 /// Some mailboxes of one tenant on a Dovecot, and nodes that share a database.
 struct World {

@@ -39,8 +39,6 @@ const RENEW: Duration = Duration::from_secs(10);
 const LOST: Duration = Duration::from_secs(20);
 /// How often a lease is tried to be given back while the store does not answer.
 const RELEASE: Duration = Duration::from_secs(1);
-/// So many mailboxes are given back at a renewal when other nodes hold fewer: each is dialled again by the node that takes it.
-const MOVED: usize = 200;
 /// How long a node's leave may take.
 const LEAVE: Duration = Duration::from_secs(1);
 /// Message bytes that all mailboxes together hold in memory, in KiB.
@@ -165,7 +163,7 @@ impl Supervisor {
         }
         if surplus > 0 {
             tracing::info!(surplus, "other nodes hold fewer mailboxes: some are given back");
-            app.signals.close_some(surplus.min(MOVED));
+            app.signals.close_some(surplus);
         }
         Ok(())
     }
