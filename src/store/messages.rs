@@ -11,7 +11,7 @@ use super::{
     Conn, on,
     placements::{CHUNK, read_flags, write_flags},
     schema::{message_bodies, messages},
-    search::{Search, SearchCaps},
+    search::SearchCaps,
     types::{At, Id},
     unreadable,
 };
@@ -386,21 +386,20 @@ impl Conn {
         page: PageRequest,
     ) -> Result<Page<Message>> {
         if words == (None, None) {
-            return self.page_of_messages(tenant, seen, filter, None, page).await;
+            let rows = on!(self, messages::list(tenant, seen, filter, page))?;
+            return self.page_of_messages(tenant, rows, page).await;
         }
         let within = (page, SearchCaps::default());
         self.search_messages(tenant, seen, filter, words, within).await
     }
 
+    /// A page of rows that were read one beyond its limit.
     pub(super) async fn page_of_messages(
         &mut self,
         tenant: TenantId,
-        seen: Visibility,
-        filter: &MessageFilter,
-        search: Option<Search<'_>>,
+        rows: Vec<Found>,
         page: PageRequest,
     ) -> Result<Page<Message>> {
-        let rows = on!(self, messages::list(tenant, seen, filter, search, page))?;
         let messages = self.with_attachments(tenant, rows).await?;
         Ok(Page::cut(messages, page.limit, |message| Position {
             at: message.received_at,

@@ -147,15 +147,26 @@ macro_rules! words_match {
     };
 }
 
-/// True for a message whose words match, looked up one message at a time: `words_probe!(tenant, query)`.
-macro_rules! words_probe {
-    ($tenant:expr, $words:expr) => {
-        diesel::dsl::sql::<diesel::sql_types::Bool>("COALESCE((SELECT d.words @@ CAST(")
+/// True for a message that is not deleted, where a few are known.
+macro_rules! live_hit {
+    () => {
+        messages::deleted_at.is_null()
+    };
+}
+
+/// The messages of a query, each with whether its words match: `looked!(conn, query, limit, tenant, words)`.
+macro_rules! looked {
+    ($conn:expr, $query:expr, $limit:expr, $tenant:expr, $words:expr) => {{
+        let matches = diesel::dsl::sql::<diesel::sql_types::Bool>("COALESCE((SELECT d.words @@ CAST(")
             .bind::<diesel::sql_types::Text, _>($words)
             .sql(" AS tsquery) FROM search_documents d WHERE d.message_id = messages.id AND d.tenant_id = ")
             .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
-            .sql("), FALSE)")
-    };
+            .sql("), FALSE)");
+        let query = $query.select((messages::received_at, messages::id, matches));
+        $crate::store::statement::Limited::new(query, $limit)
+            .load($conn)
+            .await?
+    }};
 }
 
 /// How many messages match, counted up to a limit: `count_hits!(tenant, query, limit)`.

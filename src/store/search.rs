@@ -1,5 +1,7 @@
 //! The full-text index, which follows the messages from a queue that is written in their own transaction.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -29,19 +31,10 @@ pub(crate) struct QueueRow {
 /// The words that a message, and those that its subject must have.
 pub(crate) type Sought<'q> = (Option<&'q Query>, Option<&'q Query>);
 
-/// In which way words are looked for.
-#[derive(Clone, Copy)]
-pub(crate) enum Search<'q> {
-    /// All that match are found, and then put in order.
-    Hits(Sought<'q>),
-    /// The messages are looked at in their order, down to this one.
-    Walk(Sought<'q>, Option<Position>),
-}
-
 /// How much one page of a search may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchCaps {
-    /// When more messages match, they are not all looked at.
+    /// When more messages match, they are not all put in order.
     pub hits: i64,
     /// At most so many messages are looked at instead, newest first.
     pub walk: i64,
@@ -103,23 +96,48 @@ impl Conn {
         (page, caps): (PageRequest, SearchCaps),
     ) -> Result<Page<Message>> {
         let hits = on!(self, search::count(tenant, words, caps.hits.saturating_add(1)))?;
-        if hits <= caps.hits {
-            let search = Search::Hits(words);
-            return self
-                .page_of_messages(tenant, seen, filter, Some(search), page)
-                .await;
+        if hits > caps.hits {
+            return self.walk(tenant, seen, filter, words, (page, caps.walk)).await;
         }
-        let last = on!(
-            self,
-            messages::position(tenant, seen, filter, page.after, caps.walk)
-        )?;
-        let last = last.map(|(at, id)| Position { at: at.0, id: id.0 });
-        let search = Search::Walk(words, last);
-        let mut found = self
-            .page_of_messages(tenant, seen, filter, Some(search), page)
-            .await?;
-        found.next = found.next.or(last);
-        Ok(found)
+        let rows = on!(self, messages::list_hits(tenant, seen, filter, words, page))?;
+        self.page_of_messages(tenant, rows, page).await
+    }
+
+    /// Looks at messages in their order, ever more at once, until the page is full or so many were looked at.
+    async fn walk(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        filter: &MessageFilter,
+        words: Sought<'_>,
+        (page, mut left): (PageRequest, i64),
+    ) -> Result<Page<Message>> {
+        let limit = usize::from(page.limit);
+        let (mut found, mut last) = (Vec::new(), page.after);
+        let mut step = 2 * i64::from(page.limit);
+        while left > 0 && found.len() <= limit {
+            let count = step.min(left);
+            let looked = on!(self, messages::look(tenant, seen, filter, words, (last, count)))?;
+            let is_end = i64::try_from(looked.len()).unwrap_or(i64::MAX) < count;
+            for (at, id, matches) in looked {
+                let place = Position { at: at.0, id: id.0 };
+                last = Some(place);
+                found.extend(matches.then_some(place));
+            }
+            if is_end {
+                last = None;
+                break;
+            }
+            (left, step) = (left - count, 2 * step);
+        }
+        let found = Page::cut(found, page.limit, |place| *place);
+        let ids: Vec<Uuid> = found.data.iter().map(|place| place.id).collect();
+        let mut messages = self.get_messages(tenant, &ids, false).await?;
+        messages.sort_unstable_by_key(|message| Reverse((message.received_at, message.id)));
+        Ok(Page {
+            data: messages,
+            next: found.next.or(last),
+        })
     }
 
     /// Queues messages for the index.

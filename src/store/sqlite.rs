@@ -1,6 +1,7 @@
 //! SQLite: its readers and its one writer, its migrations, and the queries compiled for it.
 
 mod events;
+mod search;
 
 use std::{
     path::Path,
@@ -10,8 +11,8 @@ use std::{
 
 use deadpool::Runtime;
 use diesel::{
-    Connection as _, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
-    SelectableHelper, SqliteConnection, connection::SimpleConnection, sql_types::BigInt,
+    Connection as _, ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper, SqliteConnection,
+    connection::SimpleConnection,
 };
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
@@ -25,12 +26,9 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 
 use events::{append_events, relabel};
+use search::{BOTH, of_tenant, render, with_matches, write_words};
 
-use super::{
-    placements,
-    search::{IndexJob, Words},
-    types::{At, Id},
-};
+use super::{placements, types::Id};
 use crate::model::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -144,31 +142,46 @@ macro_rules! db_later {
     };
 }
 
-/// True for messages whose words match: `words_match!(tenant, query)`.
+/// True for messages whose words match: `words_match!(tenant, query)`. The words are asked first, whatever is thought of the
+/// number of a tenant's messages.
 macro_rules! words_match {
     ($tenant:expr, $words:expr) => {
         diesel::dsl::sql::<diesel::sql_types::Bool>(
-            "messages.id IN (SELECT d.message_id FROM search_documents d WHERE d.tenant_id = ",
+            "messages.id IN (SELECT d.message_id FROM search_words w \
+             CROSS JOIN search_documents d ON d.docid = w.rowid WHERE w.search_words MATCH ",
         )
+        .bind::<diesel::sql_types::Text, _>($crate::store::sqlite::of_tenant($tenant, &$words))
+        .sql(" AND d.tenant_id = ")
         .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
-        .sql(" AND d.docid IN (SELECT rowid FROM search_words WHERE search_words MATCH ")
-        .bind::<diesel::sql_types::Text, _>(format!("tenant : \"{}\" AND ({})", $tenant.simple(), $words))
-        .sql("))")
+        .sql(")")
     };
 }
 
-/// True for a message whose words match, looked up one message at a time: `words_probe!(tenant, query)`.
-macro_rules! words_probe {
-    ($tenant:expr, $words:expr) => {
-        diesel::dsl::sql::<diesel::sql_types::Bool>(
-            "(SELECT d.docid FROM search_documents d CROSS JOIN search_words ON search_words.rowid = d.docid \
-             WHERE d.message_id = messages.id AND d.tenant_id = ",
-        )
-        .bind::<crate::store::types::Guid, _>(crate::store::types::Id($tenant))
-        .sql(" AND search_words MATCH ")
-        .bind::<diesel::sql_types::Text, _>(format!("tenant : \"{}\" AND ({})", $tenant.simple(), $words))
-        .sql(") IS NOT NULL")
+/// True for a message that is not deleted, where a few are known: the sign keeps SQLite from walking the indexes of all that
+/// are not deleted instead.
+macro_rules! live_hit {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>("+messages.deleted_at IS NULL")
     };
+}
+
+/// The messages of a query, each with whether its words match: `looked!(conn, query, limit, tenant, words)`.
+macro_rules! looked {
+    ($conn:expr, $query:expr, $limit:expr, $tenant:expr, $words:expr) => {{
+        let document = diesel::dsl::sql::<diesel::sql_types::Nullable<diesel::sql_types::BigInt>>(
+            "(SELECT d.docid FROM search_documents d \
+             WHERE d.tenant_id = messages.tenant_id AND d.message_id = messages.id)",
+        );
+        let query = $query.select((messages::received_at, messages::id, document));
+        let query = $crate::store::statement::Limited::new(query, $limit);
+        let words = $crate::store::sqlite::of_tenant($tenant, &$words);
+        $conn
+            .spawn_blocking(move |conn| {
+                let rows = diesel::RunQueryDsl::load(query, conn)?;
+                $crate::store::sqlite::with_matches(conn, &words, rows)
+            })
+            .await?
+    }};
 }
 
 /// How many messages match, counted up to a limit: `count_hits!(tenant, query, limit)`.
@@ -177,81 +190,11 @@ macro_rules! count_hits {
         diesel::dsl::sql::<diesel::sql_types::BigInt>(
             "(SELECT count(*) FROM (SELECT 1 FROM search_words WHERE search_words MATCH ",
         )
-        .bind::<diesel::sql_types::Text, _>(format!("tenant : \"{}\" AND ({})", $tenant.simple(), $words))
+        .bind::<diesel::sql_types::Text, _>($crate::store::sqlite::of_tenant($tenant, &$words))
         .sql(" LIMIT ")
         .bind::<diesel::sql_types::BigInt, _>($limit)
         .sql("))")
     };
-}
-
-/// What joins two queries that must both hold.
-pub(crate) const BOTH: &str = " AND ";
-
-/// How the words of a query are written for this database.
-pub(crate) fn render(query: &crate::model::search::Query, subject_only: bool) -> String {
-    if subject_only {
-        query.fts5(Some("subject"))
-    } else {
-        format!("{{subject participants body}} : ({})", query.fts5(None))
-    }
-}
-
-diesel::table! {
-    /// The full-text table, which is SQLite's own.
-    search_words (rowid) {
-        rowid -> BigInt,
-        tenant -> Text,
-        subject -> Text,
-        participants -> Text,
-        body -> Text,
-    }
-}
-
-/// Puts messages' words into the index in place of those that were there, and ends the jobs; a message that is gone has
-/// none. A row of the full-text table is never changed: it keeps no text of its own, so the old one goes (by a trigger)
-/// and a new one comes.
-pub(crate) async fn write_words(conn: &mut Connection, work: Vec<(IndexJob, Option<Words>)>) -> Result<()> {
-    conn.spawn_blocking(move |conn| {
-        for (job, words) in work {
-            write_words_of(conn, &job, words)?;
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(())
-}
-
-fn write_words_of(conn: &mut SqliteConnection, job: &IndexJob, words: Option<Words>) -> QueryResult<()> {
-    use super::schema::{messages, search_documents, search_queue};
-    let (tenant, message) = (Id(job.tenant.0), Id(job.message));
-    let document = search_documents::table.find((tenant, message));
-    diesel::delete(document).execute(conn)?;
-    let live = messages::table.find((tenant, message)).select(messages::id);
-    if let Some(words) = words
-        && live.first::<Id>(conn).optional()?.is_some()
-    {
-        let docid: i64 = diesel::insert_into(search_documents::table)
-            .values((
-                search_documents::tenant_id.eq(tenant),
-                search_documents::message_id.eq(message),
-            ))
-            .returning(diesel::dsl::sql::<BigInt>("docid"))
-            .get_result(conn)?;
-        diesel::insert_into(search_words::table)
-            .values((
-                search_words::rowid.eq(docid),
-                search_words::tenant.eq(job.tenant.0.simple().to_string()),
-                search_words::subject.eq(words.subject),
-                search_words::participants.eq(words.participants),
-                search_words::body.eq(words.body),
-            ))
-            .execute(conn)?;
-    }
-    let queued = search_queue::table
-        .find((tenant, message))
-        .filter(search_queue::queued_at.eq(At(job.queued_at)));
-    diesel::delete(queued).execute(conn)?;
-    Ok(())
 }
 
 /// The messages of a mailbox with these dedupe keys.

@@ -20,7 +20,7 @@ use crate::{
             folders, mailboxes, message_addresses, message_bodies, message_raws, messages, placements,
             threads,
         },
-        search::Search,
+        search::Sought,
         statement::Limited,
         types::{At, Id},
     },
@@ -343,11 +343,10 @@ pub(crate) async fn list(
     tenant: TenantId,
     seen: Visibility,
     filter: &MessageFilter,
-    search: Option<Search<'_>>,
     page: PageRequest,
 ) -> Result<Vec<Found>> {
     let query = live!(counted!(), tenant).select((Row::as_select(), threads::message_count));
-    let is_plain = search.is_none() && seen == Visibility::All && filter.is_empty();
+    let is_plain = seen == Visibility::All && filter.is_empty();
     if is_plain && page.after.is_none() {
         let newest = query.order((messages::received_at.desc(), messages::id.desc()));
         let rows = i64::from(page.limit) + 1;
@@ -355,38 +354,45 @@ pub(crate) async fn list(
     }
     let query = visible!(query.into_boxed::<Backend>(), tenant, seen);
     let query = narrowed!(query, tenant, filter);
-    let query = match search {
-        None => query,
-        Some(Search::Hits(words)) => query.filter(words_match!(tenant.0, render_all(words))),
-        Some(Search::Walk(words, last)) => {
-            let query = query.filter(words_probe!(tenant.0, render_all(words)));
-            match last {
-                None => query,
-                Some(Position { at, id }) => query.filter(
-                    messages::received_at
-                        .ge(At(at))
-                        .and(messages::received_at.gt(At(at)).or(messages::id.ge(Id(id)))),
-                ),
-            }
-        }
-    };
     Ok(load!(
         conn,
         paged!(query, messages::received_at, messages::id, page)
     ))
 }
 
-/// The place of the message that comes so many after `after` in the list.
-pub(crate) async fn position(
+/// Messages whose words match, of which there are few: all are found first, and then put in order.
+pub(crate) async fn list_hits(
     conn: &mut Connection,
     tenant: TenantId,
     seen: Visibility,
     filter: &MessageFilter,
-    after: Option<Position>,
-    count: i64,
-) -> Result<Option<(At, Id)>> {
+    sought: Sought<'_>,
+    page: PageRequest,
+) -> Result<Vec<Found>> {
+    let query = counted!()
+        .filter(messages::tenant_id.eq(Id(tenant.0)))
+        .filter(live_hit!())
+        .filter(words_match!(tenant.0, render_all(sought)))
+        .select((Row::as_select(), threads::message_count))
+        .into_boxed::<Backend>();
+    let query = narrowed!(visible!(query, tenant, seen), tenant, filter);
+    Ok(load!(
+        conn,
+        paged!(query, messages::received_at, messages::id, page)
+    ))
+}
+
+/// The places of the next messages in the list, so many at most, each with whether its words match.
+pub(crate) async fn look(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    filter: &MessageFilter,
+    sought: Sought<'_>,
+    (after, count): (Option<Position>, i64),
+) -> Result<Vec<(At, Id, bool)>> {
     let query = live!(messages::table, tenant)
-        .select((messages::received_at, messages::id))
+        .order((messages::received_at.desc(), messages::id.desc()))
         .into_boxed::<Backend>();
     let mut query = narrowed!(visible!(query, tenant, seen), tenant, filter);
     if let Some(after) = after {
@@ -398,13 +404,7 @@ pub(crate) async fn position(
             ),
         );
     }
-    let query = query.order((messages::received_at.desc(), messages::id.desc()));
-    Ok(query
-        .offset(count - 1)
-        .limit(1)
-        .get_result(conn)
-        .await
-        .optional()?)
+    Ok(looked!(conn, query, count, tenant.0, render_all(sought)))
 }
 
 pub(crate) async fn newest_of_thread(
