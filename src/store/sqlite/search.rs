@@ -125,3 +125,58 @@ fn write_words_of(conn: &mut SqliteConnection, job: &IndexJob, words: Option<Wor
     diesel::delete(queued).execute(conn)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use diesel::{Connection as _, connection::SimpleConnection as _};
+
+    use super::*;
+
+    /// Documents beside each other and far apart, some that no message has, and a message that has none.
+    #[test]
+    fn documents_are_found_in_ranges_however_far_apart() {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        let table = "CREATE VIRTUAL TABLE search_words USING fts5 (tenant, subject, participants, body, \
+            content = '', contentless_delete = 1, tokenize = 'ascii')";
+        conn.batch_execute(table).unwrap();
+        let tenant = Uuid::from_u128(1);
+        let mut insert = |document: i64, tenant: Uuid, body: &str| {
+            diesel::insert_into(search_words::table)
+                .values((
+                    search_words::rowid.eq(document),
+                    search_words::tenant.eq(tenant.simple().to_string()),
+                    search_words::subject.eq(""),
+                    search_words::participants.eq(""),
+                    search_words::body.eq(body),
+                ))
+                .execute(&mut conn)
+                .unwrap();
+        };
+        for document in [1, 2, 3, 256, 257, 600, 5_000, 900_000] {
+            insert(document, tenant, "blue house");
+        }
+        for document in [4, 258, 5_001] {
+            insert(document, tenant, "green house");
+        }
+        insert(5_002, Uuid::from_u128(2), "blue house");
+        let asked = [
+            Some(900_000),
+            Some(5_002),
+            Some(5_001),
+            Some(5_000),
+            None,
+            Some(257),
+            Some(4),
+            Some(1),
+        ];
+        let at = At(DateTime::UNIX_EPOCH);
+        let messages = (0..)
+            .zip(asked)
+            .map(|(id, document)| (at, Id(Uuid::from_u128(id)), document));
+        let words = of_tenant(tenant, "{subject participants body} : (\"blue\")");
+        let found = with_matches(&mut conn, &words, messages.collect()).unwrap();
+        let found: Vec<bool> = found.into_iter().map(|(_, _, matches)| matches).collect();
+        assert_eq!(found, [true, false, false, true, false, true, false, true]);
+    }
+}
