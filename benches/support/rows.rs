@@ -9,7 +9,7 @@ use postroom::{
         state::{Facts, Phase},
     },
     service::App,
-    store::{Conn, MessageInsert},
+    store::{Conn, MessageInsert, NewMessages},
 };
 use uuid::Uuid;
 
@@ -70,20 +70,24 @@ pub(crate) async fn thread(app: &App, owner: Owner, first: DateTime<Utc>, count:
     let ids = inserts.iter().map(|insert| insert.message.id).collect();
     let write = app
         .store
-        .transaction(|tx| Box::pin(write(tx, owner.tenant, thread, inserts)));
+        .transaction(|tx| Box::pin(write(tx, owner, thread, inserts)));
     write.await.unwrap();
     (thread_id, ids)
 }
 
 async fn write(
     tx: &mut Conn,
-    tenant: TenantId,
+    owner: Owner,
     thread: Thread,
     inserts: Vec<MessageInsert>,
 ) -> postroom::model::Result<()> {
     let at = thread.last_message_at;
-    tx.save_threads(tenant, &[thread], at).await?;
-    tx.create_messages(tenant, inserts).await
+    let new = NewMessages {
+        threads: vec![thread],
+        inserts,
+        ..NewMessages::default()
+    };
+    tx.create_messages(owner.tenant, owner.mailbox, new, at).await
 }
 
 fn insert(owner: Owner, thread_id: Uuid, at: DateTime<Utc>) -> MessageInsert {

@@ -89,24 +89,6 @@ impl Row {
 }
 
 impl Conn {
-    /// Stores the attachments of new messages: those of one message together, in the order of their parts.
-    pub async fn create_attachments(&mut self, tenant: TenantId, attachments: &[Attachment]) -> Result<()> {
-        let mut rows = Vec::with_capacity(attachments.len());
-        for of_message in attachments.chunk_by(|one, next| one.message_id == next.message_id) {
-            rows.extend(
-                (0..)
-                    .zip(of_message)
-                    .map(|(position, attachment)| Row::write(tenant, position, attachment)),
-            );
-        }
-        while !rows.is_empty() {
-            let rest = rows.split_off(rows.len().min(CHUNK));
-            on!(self, attachments::create(rows))?;
-            rows = rest;
-        }
-        Ok(())
-    }
-
     /// One attachment of a live message that the caller sees.
     pub async fn get_attachment(
         &mut self,

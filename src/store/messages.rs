@@ -20,7 +20,7 @@ use crate::model::{
     attachment::Attachment,
     caller::Visibility,
     id::TenantId,
-    message::{Address, Body, Message, MessageFilter, Participant, ParticipantKind, address_key},
+    message::{Address, Body, Message, MessageFilter, Participant, ParticipantKind},
     page::{Page, PageRequest, Position},
     search::Query,
 };
@@ -126,8 +126,7 @@ pub(crate) fn read_participants(text: &str) -> Result<Vec<Participant>> {
 
 /// What a new message is stored with.
 pub struct MessageInsert {
-    /// The message; its body goes into a table of its own, its attachments are stored by
-    /// [`Conn::create_attachments`].
+    /// The message; its body and its attachments go into tables of their own.
     pub message: Message,
     /// What tells it from every other of its mailbox.
     pub dedupe_key: Vec<u8>,
@@ -152,7 +151,7 @@ pub(crate) type Found = (Row, i64);
 pub(crate) type FoundWhole = (Row, i64, Option<BodyRow>);
 
 impl Row {
-    fn write(message: &Message) -> Result<Self> {
+    pub(crate) fn write(message: &Message) -> Result<Self> {
         let participants: Vec<StoredParticipant<'_>> = message
             .participants
             .iter()
@@ -217,74 +216,7 @@ impl Row {
     }
 }
 
-/// The rows of a message that go to tables of their own.
-pub(crate) struct Rows {
-    pub(crate) messages: Vec<(Row, StorageRow)>,
-    pub(crate) bodies: Vec<BodyRow>,
-    pub(crate) raws: Vec<RawRow>,
-    pub(crate) addresses: Vec<AddressRow>,
-}
-
-fn rows(tenant: TenantId, inserts: Vec<MessageInsert>) -> Result<Rows> {
-    let mut rows = Rows {
-        messages: Vec::new(),
-        bodies: Vec::new(),
-        raws: Vec::new(),
-        addresses: Vec::new(),
-    };
-    for MessageInsert {
-        message,
-        dedupe_key,
-        sha256,
-        raw,
-    } in inserts
-    {
-        let storage = StorageRow {
-            tenant_id: Id(tenant.0),
-            dedupe_key,
-            sha256: sha256.to_vec(),
-            in_blobs: raw.is_none(),
-        };
-        rows.messages.push((Row::write(&message)?, storage));
-        rows.raws.extend(raw.map(|data| RawRow {
-            tenant_id: Id(tenant.0),
-            message_id: Id(message.id),
-            data,
-        }));
-        let mut seen = std::collections::HashSet::new();
-        for one in &message.participants {
-            let key = address_key(&one.address.address);
-            if seen.insert((key.clone(), one.kind)) {
-                let kind = one.kind.as_str().to_owned();
-                rows.addresses.push(AddressRow {
-                    tenant_id: Id(tenant.0),
-                    address_key: key,
-                    kind,
-                    message_id: Id(message.id),
-                });
-            }
-        }
-        let Body { text, html } = message.body.unwrap_or_default();
-        rows.bodies.push(BodyRow {
-            tenant_id: Id(tenant.0),
-            message_id: Id(message.id),
-            text,
-            html,
-        });
-    }
-    Ok(rows)
-}
-
 impl Conn {
-    /// Stores new messages with their bodies, raw bytes and addresses.
-    pub async fn create_messages(&mut self, tenant: TenantId, inserts: Vec<MessageInsert>) -> Result<()> {
-        if inserts.is_empty() {
-            return Ok(());
-        }
-        let rows = rows(tenant, inserts)?;
-        on!(self, messages::create(rows))
-    }
-
     /// The messages of a mailbox with these dedupe keys, tombstones included.
     pub async fn find_messages(
         &mut self,

@@ -8,6 +8,7 @@
 //! No rule of the domain may live here, and nothing above this room may name a table.
 
 mod agents;
+mod arrivals;
 mod attachments;
 mod blobs;
 mod deliveries;
@@ -39,6 +40,7 @@ mod webhooks;
 use std::{future::Future, path::PathBuf, pin::Pin};
 
 pub use self::{
+    arrivals::NewMessages,
     blobs::{Blobs, Listed as ListedBlob},
     deliveries::{DueDelivery, Gate, Mark, NewDelivery, News},
     events::EventSpan,
@@ -162,15 +164,15 @@ impl Store {
     where
         F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send,
     {
-        let mut open = Transaction::begin(self).await?;
-        let conn = open
-            .conn
-            .as_mut()
-            .ok_or_else(|| Error::internal("the transaction has no connection"))?;
-        let answer = work(conn).await;
-        open.end(answer.is_ok()).await?;
-        self.written();
-        answer
+        let open = Transaction::take(self).await?;
+        match self {
+            Self::Pg(_) => open.run(work).await,
+            Self::Sqlite(pools) => {
+                let answer = sqlite::here(open.run(work)).await;
+                pools.written();
+                answer
+            }
+        }
     }
 }
 
@@ -180,26 +182,33 @@ struct Transaction {
 }
 
 impl Transaction {
-    async fn begin(store: &Store) -> Result<Self> {
-        let (conn, begin) = match store {
-            Store::Pg(pools) => (Conn::Pg(pools.read().await?), "BEGIN"),
-            Store::Sqlite(pools) => (Conn::Sqlite(pools.write().await?), "BEGIN IMMEDIATE"),
-        };
-        // From here on the guard holds it: dropped while the statement runs, the connection is not used again.
-        let mut open = Self { conn: Some(conn) };
-        if let Some(conn) = open.conn.as_mut() {
-            conn.execute(begin).await?;
-        }
-        Ok(open)
+    async fn take(store: &Store) -> Result<Self> {
+        Ok(Self {
+            conn: Some(match store {
+                Store::Pg(pools) => Conn::Pg(pools.read().await?),
+                Store::Sqlite(pools) => Conn::Sqlite(pools.write().await?),
+            }),
+        })
     }
 
-    async fn end(&mut self, commit: bool) -> Result<()> {
-        let Some(conn) = self.conn.as_mut() else {
-            return Ok(());
+    async fn run<T, F>(mut self, work: F) -> Result<T>
+    where
+        F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send,
+    {
+        let conn = self
+            .conn
+            .as_mut()
+            .ok_or_else(|| Error::internal("the transaction has no connection"))?;
+        let begin = match conn {
+            Conn::Pg(_) => "BEGIN",
+            Conn::Sqlite(_) => "BEGIN IMMEDIATE",
         };
-        conn.execute(if commit { "COMMIT" } else { "ROLLBACK" }).await?;
+        conn.execute(begin).await?;
+        let answer = work(conn).await;
+        conn.execute(if answer.is_ok() { "COMMIT" } else { "ROLLBACK" })
+            .await?;
         drop(self.conn.take());
-        Ok(())
+        answer
     }
 }
 

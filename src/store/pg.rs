@@ -52,26 +52,27 @@ pub(crate) type Backend = diesel::pg::Pg;
 /// A connection that goes back to the pool.
 pub(super) type Pooled = Object<AsyncPgConnection>;
 
-/// Inserts many rows in one statement, which is the same for any number of them and prepared once: a column is one array.
-/// `insert_all!(conn, rows, |row| table { column: row.value, … } on (keys) set (columns))`, the last where a row may be there.
+/// Inserts many rows, also into several tables, in one statement, which is the same for any number of rows and prepared once:
+/// a column is one array.
+/// `insert_all!(conn, rows, |row| table { column: row.value, … } on (keys) set (columns); …)`, the last where a row may be
+/// there.
 macro_rules! insert_all {
-    ($conn:expr, $rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
-        $(on ($($key:ident),+) set ($($set:ident),+))?) => {{
-        let rows = $rows;
-        if !rows.is_empty() {
+    ($conn:expr, $($rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
+        $(on ($($key:ident),+) set ($($set:ident),+))?);+ $(;)?) => {
+        if !($($rows.is_empty())&&+) {
             static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
             let text = TEXT.get_or_init(|| {
-                let insert = $crate::store::statement::unnested(stringify!($table), &[$(stringify!($column)),+]);
-                $(let insert = $crate::store::statement::upserted(
-                    &insert, &[$(stringify!($key)),+], &[$(stringify!($set)),+]);)?
-                insert
+                let mut inserts = $crate::store::statement::Inserts::default();
+                $(inserts.add(stringify!($table), &[$(stringify!($column)),+]);
+                $(inserts.or_set(&[$(stringify!($key)),+], &[$(stringify!($set)),+]);)?)+
+                inserts.text()
             });
-            let query = diesel::sql_query(text);
-            $(let query = query.bind::<diesel::sql_types::Array<diesel::dsl::SqlTypeOf<$table::$column>>, _>(
-                rows.iter().map(|$row| &$value).collect::<Vec<_>>());)+
+            let mut query = diesel::sql_query(text).into_boxed::<diesel::pg::Pg>();
+            $($(query = query.bind::<diesel::sql_types::Array<diesel::dsl::SqlTypeOf<$table::$column>>, _>(
+                $rows.iter().map(|$row| &$value).collect::<Vec<_>>());)+)+
             $crate::store::statement::Prepared(query).execute($conn).await?;
         }
-    }};
+    };
 }
 
 /// Reads all rows of a query.

@@ -28,6 +28,16 @@ pub(crate) struct QueueRow {
     pub(crate) queued_at: At,
 }
 
+impl QueueRow {
+    pub(crate) const fn write(tenant: TenantId, message: Uuid, now: DateTime<Utc>) -> Self {
+        Self {
+            tenant_id: Id(tenant.0),
+            message_id: Id(message),
+            queued_at: At(now),
+        }
+    }
+}
+
 /// The words that a message, and those that its subject must have.
 pub(crate) type Sought<'q> = (Option<&'q Query>, Option<&'q Query>);
 
@@ -148,13 +158,8 @@ impl Conn {
         now: DateTime<Utc>,
     ) -> Result<()> {
         for chunk in messages.chunks(CHUNK) {
-            let row = |message_id: &Uuid| QueueRow {
-                tenant_id: Id(tenant.0),
-                message_id: Id(*message_id),
-                queued_at: At(now),
-            };
-            let rows: Vec<QueueRow> = chunk.iter().map(row).collect();
-            on!(self, search::queue(rows))?;
+            let rows = chunk.iter().map(|id| QueueRow::write(tenant, *id, now));
+            on!(self, search::queue(rows.collect()))?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! SQLite: its readers and its one writer, its migrations, and the queries compiled for it.
 
 mod events;
+mod place;
 mod search;
 
 use std::{
@@ -15,7 +16,7 @@ use diesel::{
     connection::SimpleConnection,
 };
 use diesel_async::{
-    AsyncConnection, SimpleAsyncConnection,
+    SimpleAsyncConnection,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
         deadpool::{Object, Pool},
@@ -26,6 +27,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 
 use events::{append_events, relabel};
+use place::Place;
+pub(super) use place::here;
 use search::{BOTH, of_tenant, render, with_matches, write_words};
 
 use super::{placements, types::Id};
@@ -51,32 +54,32 @@ const LOG: u64 = 4 << 20;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a query is run on.
-pub(crate) type Connection = SyncConnectionWrapper<SqliteConnection>;
+pub(crate) type Connection = SyncConnectionWrapper<SqliteConnection, Place>;
 /// What queries are written for.
 pub(crate) type Backend = diesel::sqlite::Sqlite;
 /// A connection that goes back to the pool.
 pub(super) type Pooled = Object<Connection>;
 
-/// Inserts many rows, one prepared statement each, in one hop to the blocking pool.
-/// `insert_all!(conn, rows, |row| table { column: row.value, … } on (keys) set (columns))`, the last where a row may be there.
+/// Inserts many rows, one prepared statement each, table after table, in one hop to where they run.
+/// `insert_all!(conn, rows, |row| table { column: row.value, … } on (keys) set (columns); …)`, the last where a row may be
+/// there.
 macro_rules! insert_all {
-    ($conn:expr, $rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
-        $(on ($($key:ident),+) set ($($set:ident),+))?) => {{
-        let rows = $rows;
+    ($conn:expr, $($rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
+        $(on ($($key:ident),+) set ($($set:ident),+))?);+ $(;)?) => {
         $conn
             .spawn_blocking(move |conn| {
-                for $row in &rows {
+                $(for $row in &$rows {
                     let insert = diesel::insert_into($table::table).values(($($table::$column.eq(&$value),)+));
                     $(let insert = insert
                         .on_conflict(($($table::$key,)+))
                         .do_update()
                         .set(($($table::$set.eq(diesel::upsert::excluded($table::$set)),)+));)?
                     diesel::RunQueryDsl::execute(insert, conn)?;
-                }
+                })+
                 Ok(())
             })
-            .await?;
-    }};
+            .await?
+    };
 }
 
 /// Reads all rows of a query, decoded while they are read, in one hop to the blocking pool: `diesel-async` would copy each
@@ -345,8 +348,8 @@ impl Pools {
             .ok_or_else(|| Error::internal("the database's path is not UTF-8"))?
             .to_owned();
         Ok(Self {
-            readers: pool(&path, READERS, "")?,
-            writer: pool(&path, 1, WRITER)?,
+            readers: pool(&path, READERS, "", Place::Aside)?,
+            writer: pool(&path, 1, WRITER, Place::Here)?,
             checkpoints: Checkpoints::start(path.clone())?,
             path,
         })
@@ -378,12 +381,17 @@ impl Pools {
     }
 }
 
-fn pool(path: &str, size: usize, pragmas: &'static str) -> Result<Pool<Connection>> {
+fn pool(path: &str, size: usize, pragmas: &'static str, place: Place) -> Result<Pool<Connection>> {
     let mut config = ManagerConfig::default();
     config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |path| {
+        let path = path.to_owned();
         async move {
-            let mut conn = Connection::establish(path).await?;
+            let opened = tokio::task::spawn_blocking(move || SqliteConnection::establish(&path));
+            let opened = opened
+                .await
+                .map_err(|error| diesel::ConnectionError::BadConnection(error.to_string()))?;
+            let mut conn = Connection::with_runtime(opened?, place);
             let told = async {
                 conn.batch_execute(PRAGMAS).await?;
                 conn.batch_execute(pragmas).await

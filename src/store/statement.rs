@@ -1,7 +1,7 @@
 //! What Diesel's own statements lack: a row limit that SQLite does not plan by, statements that are prepared once, and
 //! text that is written once.
 
-use std::sync::OnceLock;
+use std::{fmt::Write as _, sync::OnceLock};
 
 use diesel::{
     QueryResult,
@@ -135,22 +135,49 @@ where
     }
 }
 
-/// The text of an insert of many rows into PostgreSQL, which takes each column as an array.
-pub(crate) fn unnested(table: &str, columns: &[&str]) -> String {
-    let arrays: Vec<String> = (1..=columns.len()).map(|number| format!("${number}")).collect();
-    let (columns, arrays) = (columns.join(", "), arrays.join(", "));
-    format!("INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays})")
+/// The text of an insert of many rows into PostgreSQL, which takes each column as an array; into several tables, the last of
+/// which the statement is called by. Foreign keys are looked at when all of it is done.
+#[derive(Default)]
+pub(crate) struct Inserts {
+    inserts: Vec<String>,
+    values: usize,
 }
 
-/// The same for rows that may be there: what they are found by, and what is then set.
-pub(crate) fn upserted(insert: &str, keys: &[&str], columns: &[&str]) -> String {
-    let set: Vec<String> = columns
-        .iter()
-        .map(|column| format!("{column} = excluded.{column}"))
-        .collect();
-    format!(
-        "{insert} ON CONFLICT ({}) DO UPDATE SET {}",
-        keys.join(", "),
-        set.join(", ")
-    )
+impl Inserts {
+    /// The next table.
+    pub(crate) fn add(&mut self, table: &str, columns: &[&str]) {
+        let first = self.values + 1;
+        self.values += columns.len();
+        let arrays: Vec<String> = (first..=self.values).map(|number| format!("${number}")).collect();
+        let (columns, arrays) = (columns.join(", "), arrays.join(", "));
+        self.inserts.push(format!(
+            "INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays})"
+        ));
+    }
+
+    /// Rows of the last table may be there: what they are found by, and what is then set.
+    pub(crate) fn or_set(&mut self, keys: &[&str], columns: &[&str]) {
+        let set: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{column} = excluded.{column}"))
+            .collect();
+        if let Some(insert) = self.inserts.last_mut() {
+            let (keys, set) = (keys.join(", "), set.join(", "));
+            let _ = write!(insert, " ON CONFLICT ({keys}) DO UPDATE SET {set}");
+        }
+    }
+
+    /// The statement.
+    pub(crate) fn text(mut self) -> String {
+        let last = self.inserts.pop().unwrap_or_default();
+        let others: Vec<String> = (1..)
+            .zip(self.inserts)
+            .map(|(number, insert)| format!("i{number} AS ({insert})"))
+            .collect();
+        if others.is_empty() {
+            last
+        } else {
+            format!("WITH {} {last}", others.join(", "))
+        }
+    }
 }

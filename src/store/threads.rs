@@ -53,8 +53,19 @@ pub(crate) struct RefRow {
     pub(crate) thread_id: Id,
 }
 
+impl RefRow {
+    pub(crate) fn write(tenant: TenantId, mailbox: Uuid, one: ThreadRef) -> Self {
+        Self {
+            tenant_id: Id(tenant.0),
+            mailbox_id: Id(mailbox),
+            ref_hash: one.hash,
+            thread_id: one.thread_id.into(),
+        }
+    }
+}
+
 impl Row {
-    fn write(thread: &Thread, created_at: DateTime<Utc>) -> Self {
+    pub(crate) fn write(thread: &Thread, created_at: DateTime<Utc>) -> Self {
         Self {
             id: thread.id.into(),
             mailbox_id: thread.mailbox_id.into(),
@@ -274,27 +285,5 @@ impl Conn {
             }));
         }
         Ok(found)
-    }
-
-    /// Stores hashes that lead to threads; those that are there already are pointed to the thread given.
-    pub async fn set_thread_refs(
-        &mut self,
-        tenant: TenantId,
-        mailbox: Uuid,
-        refs: &[ThreadRef],
-    ) -> Result<()> {
-        for chunk in refs.chunks(CHUNK) {
-            let rows: Vec<RefRow> = chunk
-                .iter()
-                .map(|one| RefRow {
-                    tenant_id: Id(tenant.0),
-                    mailbox_id: Id(mailbox),
-                    ref_hash: one.hash.clone(),
-                    thread_id: one.thread_id.into(),
-                })
-                .collect();
-            on!(self, threads::set_refs(rows))?;
-        }
-        Ok(())
     }
 }

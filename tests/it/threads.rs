@@ -20,7 +20,7 @@ use postroom::{
         sync::{Arrival, Found, Raw, store_arrivals},
         threads::{self, ViewPages},
     },
-    store::MessageInsert,
+    store::{MessageInsert, NewMessages},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use sha2::{Digest, Sha256};
@@ -366,10 +366,13 @@ async fn thread(
             sha256: [7; 32],
             raw: Some(vec![1]),
         });
-        let inserts: Vec<MessageInsert> = inserts.collect();
+        let new = NewMessages {
+            inserts: inserts.collect(),
+            ..NewMessages::default()
+        };
         let write = app
             .store
-            .transaction(|tx| Box::pin(async move { tx.create_messages(tenant, inserts).await }));
+            .transaction(|tx| Box::pin(async move { tx.create_messages(tenant, mailbox, new, at(0)).await }));
         write.await.unwrap();
     }
     (thread_id, ids)

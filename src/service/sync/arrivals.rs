@@ -22,7 +22,7 @@ use crate::{
         thread::{self, RefHash, StoredThread},
     },
     service::{journal::Journal, mailboxes::is_own, sweep},
-    store::{Conn, MessageInsert, PlacementRow, ThreadRef},
+    store::{Conn, MessageInsert, NewMessages, PlacementRow, ThreadRef},
 };
 
 /// A message that was fetched and parsed, ready to be stored.
@@ -346,10 +346,6 @@ impl<'t> Batch<'t> {
         let threads = std::mem::take(&mut self.threads);
         let (new, stored) = (threads.new.into_values(), threads.stored.into_values());
         let touched: Vec<Thread> = new.chain(stored).collect();
-        self.tx.save_threads(self.tenant, &touched, self.now).await?;
-        for (from, into) in &threads.merges {
-            self.tx.merge_thread(self.tenant, *from, *into).await?;
-        }
         for insert in &mut inserts {
             // A merge after this message was placed moved its thread.
             for (from, into) in &threads.merges {
@@ -358,30 +354,30 @@ impl<'t> Batch<'t> {
                 }
             }
         }
-        let refs: Vec<ThreadRef> = threads
-            .refs
-            .iter()
-            .filter(|(hash, thread_id)| threads.known.get(*hash) != Some(thread_id))
+        let (refs, known) = (threads.refs.into_iter(), threads.known);
+        let refs = refs
+            .filter(|(hash, thread_id)| known.get(hash) != Some(thread_id))
             .map(|(hash, thread_id)| ThreadRef {
                 hash: hash.to_vec(),
-                thread_id: *thread_id,
-            })
-            .collect();
-        self.tx
-            .set_thread_refs(self.tenant, self.mailbox.id, &refs)
-            .await?;
-        let attachments = inserts.iter().flat_map(|one| one.message.attachments.clone());
-        let attachments: Vec<Attachment> = attachments.collect();
-        let ids: Vec<Uuid> = inserts.iter().map(|insert| insert.message.id).collect();
+                thread_id,
+            });
+        let added = i64::try_from(inserts.len()).unwrap_or_default();
         self.announce(&inserts);
-        self.tx.create_messages(self.tenant, inserts).await?;
-        self.tx.create_attachments(self.tenant, &attachments).await?;
+        let new = NewMessages {
+            threads: touched,
+            refs: refs.collect(),
+            inserts,
+        };
+        self.tx
+            .create_messages(self.tenant, self.mailbox.id, new, self.now)
+            .await?;
+        for (from, into) in &threads.merges {
+            self.tx.merge_thread(self.tenant, *from, *into).await?;
+        }
         let placed = self
             .tx
             .create_placements(self.tenant, self.mailbox.id, &places)
             .await?;
-        self.tx.queue_index(self.tenant, &ids, self.now).await?;
-        let added = i64::try_from(ids.len()).unwrap_or_default();
         self.tx
             .add_message_count(self.tenant, self.mailbox.id, added)
             .await?;

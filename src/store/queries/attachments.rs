@@ -14,27 +14,6 @@ use crate::{
     },
 };
 
-pub(crate) async fn create(conn: &mut Connection, rows: Vec<Row>) -> Result<()> {
-    insert_all!(conn, rows, |row| attachments {
-        tenant_id: row.tenant_id,
-        id: row.id,
-        mailbox_id: row.mailbox_id,
-        message_id: row.message_id,
-        position: row.position,
-        name: row.name,
-        content_type: row.content_type,
-        size: row.size,
-        inline: row.inline,
-        content_id: row.content_id,
-        sha256: row.sha256,
-        span_offset: row.span_offset,
-        span_length: row.span_length,
-        encoding: row.encoding,
-        created_at: row.created_at,
-    });
-    Ok(())
-}
-
 pub(crate) async fn get(
     conn: &mut Connection,
     tenant: TenantId,

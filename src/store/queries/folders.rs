@@ -10,6 +10,7 @@ use crate::{
     store::{
         folders::{MAX_FOLDERS, Row},
         schema::folders,
+        statement::Prepared,
         types::Id,
     },
 };
@@ -48,16 +49,13 @@ pub(crate) async fn update(
     row: &Row,
     added: i64,
 ) -> Result<Option<i64>> {
-    Ok(diesel::update(
-        folders::table
-            .filter(folders::tenant_id.eq(Id(tenant.0)))
-            .filter(folders::id.eq(row.id)),
-    )
-    .set((row, folders::message_count.eq(folders::message_count + added)))
-    .returning(folders::message_count)
-    .get_result(conn)
-    .await
-    .optional()?)
+    let folder = folders::table
+        .filter(folders::tenant_id.eq(Id(tenant.0)))
+        .filter(folders::id.eq(row.id));
+    let update = diesel::update(folder)
+        .set((row, folders::message_count.eq(folders::message_count + added)))
+        .returning(folders::message_count);
+    Ok(Prepared(update).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn add_count(conn: &mut Connection, tenant: TenantId, id: Uuid, added: i64) -> Result<()> {

@@ -206,8 +206,8 @@ pub(crate) async fn add_message_count(
     id: Uuid,
     delta: i64,
 ) -> Result<()> {
-    diesel::update(mailboxes::table.find((Id(tenant.0), Id(id))))
-        .set(mailboxes::message_count.eq(mailboxes::message_count + delta))
+    let mailbox = mailboxes::table.find((Id(tenant.0), Id(id)));
+    Prepared(diesel::update(mailbox).set(mailboxes::message_count.eq(mailboxes::message_count + delta)))
         .execute(conn)
         .await?;
     Ok(())
@@ -254,8 +254,8 @@ pub(crate) async fn set_last_synced(
     id: Uuid,
     at: DateTime<Utc>,
 ) -> Result<()> {
-    diesel::update(mailboxes::table.find((Id(tenant.0), Id(id))))
-        .set(mailboxes::last_synced_at.eq(Some(At(at))))
+    let mailbox = mailboxes::table.find((Id(tenant.0), Id(id)));
+    Prepared(diesel::update(mailbox).set(mailboxes::last_synced_at.eq(Some(At(at)))))
         .execute(conn)
         .await?;
     Ok(())

@@ -10,6 +10,7 @@ use crate::{
     store::{
         placements::{RETIRED, Row},
         schema::placements,
+        statement::Prepared,
         types::Id,
     },
 };
@@ -58,16 +59,13 @@ pub(crate) async fn set_flags(
     uid: i64,
     flags: &str,
 ) -> Result<Option<Id>> {
-    Ok(diesel::update(
-        placements::table
-            .find((Id(tenant.0), Id(folder), uid_validity, uid))
-            .filter(placements::flags.ne(flags)),
-    )
-    .set(placements::flags.eq(flags.to_owned()))
-    .returning(placements::message_id)
-    .get_result(conn)
-    .await
-    .optional()?)
+    let placement = placements::table
+        .find((Id(tenant.0), Id(folder), uid_validity, uid))
+        .filter(placements::flags.ne(flags));
+    let update = diesel::update(placement)
+        .set(placements::flags.eq(flags.to_owned()))
+        .returning(placements::message_id);
+    Ok(Prepared(update).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn delete(

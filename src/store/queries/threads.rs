@@ -12,7 +12,7 @@ use crate::{
         messages::Row as MessageRow,
         schema::{mailboxes, messages, thread_refs, threads},
         statement::{Limited, Prepared},
-        threads::{RefRow, Row},
+        threads::Row,
         types::{At, Id},
     },
 };
@@ -204,16 +204,6 @@ pub(crate) async fn refs(
     hashes: &[Vec<u8>],
 ) -> Result<Vec<(Vec<u8>, Id)>> {
     find_refs(conn, (Id(tenant.0), Id(mailbox)), hashes).await
-}
-
-pub(crate) async fn set_refs(conn: &mut Connection, rows: Vec<RefRow>) -> Result<()> {
-    insert_all!(conn, rows, |row| thread_refs {
-        tenant_id: row.tenant_id,
-        mailbox_id: row.mailbox_id,
-        ref_hash: row.ref_hash,
-        thread_id: row.thread_id,
-    } on (tenant_id, mailbox_id, ref_hash) set (thread_id));
-    Ok(())
 }
 
 /// The columns of a [`crate::model::thread::Node`].
