@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, vec};
 
 use super::{
-    body::{Body, BodyLimits, Spooler},
+    body::{Body, BodyLimits, Spooler, StoredBody},
     capability::Capabilities,
     command::{Command, MAX_SET},
     connection::{Connection, Exchange, Step},
@@ -167,9 +167,45 @@ impl Session {
         self.rows(uids, "(UID FLAGS MODSEQ)", &modifier, 0).await
     }
 
+    /// Rows of these messages, in the order of their UIDs, each with the message where that has less than `max_bytes`: so
+    /// much of each is asked for, and what ends before is whole. All together have at most `max_all` bytes; what is more is
+    /// left out.
+    ///
+    /// The answer is kept in memory: ask for at most some hundred messages at a time.
+    pub async fn fetch_small(
+        &mut self,
+        uids: &UidSet,
+        items: FetchItems,
+        (max_bytes, max_all): (u32, u64),
+    ) -> Result<Vec<(FetchRow, Option<StoredBody>)>, Error> {
+        let limits = BodyLimits {
+            max_bytes: u64::from(max_bytes),
+            memory_bytes: u64::from(max_bytes),
+            spool_dir: None,
+        };
+        let mut fetch = self.fetch(uids, items, &format!(" BODY.PEEK[]<0.{max_bytes}>"), limits);
+        let (mut found, mut room) = (Vec::new(), max_all);
+        let mut budget = Budget::new("UID FETCH");
+        while let Some(FetchedMessage { row, body }) = fetch.next().await? {
+            budget.take(row.cost())?;
+            let whole = match body {
+                Body::Stored(body) if body.len() < u64::from(max_bytes) && body.len() <= room => Some(body),
+                Body::Stored(_) | Body::TooLarge { .. } | Body::Missing => None,
+            };
+            room -= whole.as_ref().map_or(0, StoredBody::len);
+            found.push((row, whole));
+        }
+        found.sort_unstable_by_key(|(row, _)| row.uid);
+        Ok(found)
+    }
+
     /// Whole messages (`BODY.PEEK[]`), one at a time. Nothing is sent before the first [`Fetch::next`].
     pub fn fetch_bodies(&mut self, uids: &UidSet, items: FetchItems, limits: BodyLimits) -> Fetch<'_> {
-        let items = items.text(" BODY.PEEK[]", &self.connection);
+        self.fetch(uids, items, " BODY.PEEK[]", limits)
+    }
+
+    fn fetch(&mut self, uids: &UidSet, items: FetchItems, part: &str, limits: BodyLimits) -> Fetch<'_> {
+        let items = items.text(part, &self.connection);
         Fetch {
             connection: &mut self.connection,
             parts: uids.parts(MAX_SET).into_iter(),

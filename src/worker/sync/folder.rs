@@ -8,14 +8,12 @@ use std::collections::HashMap;
 use super::{live::Connection, stop::Stop};
 use crate::{
     mail::imap::{self, FetchRow, ProtocolError, Qresync, Selected, UidSet},
-    model::folder::{Cursor, FlagUpdate, Folder, FolderRole},
+    model::folder::{Cursor, FlagUpdate, Folder, FolderRole, Seen},
     service::sync::{self, Found, Traits},
 };
 
 /// How many messages' metadata are asked for at once.
 pub(super) const METADATA: u64 = 1_000;
-/// How many UIDs behind the cursor are asked for when the server tells of new mail.
-const TOLD: i64 = 100;
 /// Servers without mod-sequences are asked for the flags of this many of the newest UIDs.
 const PLAIN_FLAGS: i64 = 1_000;
 /// How many UIDs a window has in which flags are asked for: the answer is kept in memory.
@@ -155,24 +153,6 @@ impl Connection<'_> {
         Ok(self.session()?.search_uids(low, high).await?)
     }
 
-    /// The messages that follow the cursor in the folder that is open, some at most: the cursor moves to the last that was
-    /// answered, and one before it that was left out is asked for once more. The pass that follows looks for the rest.
-    pub(super) async fn take_next(&mut self, folder: Folder) -> Result<Folder, Stop> {
-        let next = folder.cursor.last_uid + 1;
-        let window = range(next, next + TOLD - 1);
-        let items = self.items;
-        let rows = self.session()?.fetch_metadata(&window, items).await?;
-        let last = rows.iter().map(|row| row.uid).max().unwrap_or_default();
-        let rows = self.complete(rows, &range(next, i64::from(last))).await?;
-        let (rows, updates) = self.unplaced(&folder, rows).await?;
-        self.follow_placed(&folder, updates).await?;
-        let (folder, rows) = self.place_known(folder, Found::Since, rows).await?;
-        self.fetch(folder, rows, |cursor, uid| {
-            cursor.last_uid = cursor.last_uid.max(uid);
-        })
-        .await
-    }
-
     /// New mail, oldest first.
     pub(super) async fn receive(&mut self, mut folder: Folder, uids: &UidSet) -> Result<Folder, Stop> {
         let mut rest = uids.clone();
@@ -217,6 +197,16 @@ impl Connection<'_> {
             return Ok((rows, Vec::new()));
         };
         let seen = sync::placements(&self.shared.app, self.fence, folder, range).await?;
+        Ok(self.without(folder, rows, seen))
+    }
+
+    /// Leaves out what was seen to be stored.
+    pub(super) fn without(
+        &mut self,
+        folder: &Folder,
+        rows: Vec<FetchRow>,
+        seen: Vec<Seen>,
+    ) -> (Vec<FetchRow>, Vec<FlagUpdate>) {
         let seen: HashMap<i64, Vec<String>> = seen.into_iter().map(|seen| (seen.uid, seen.flags)).collect();
         let (mut updates, mut rest) = (Vec::new(), Vec::new());
         for row in rows {
@@ -234,7 +224,7 @@ impl Connection<'_> {
                 });
             }
         }
-        Ok((rest, updates))
+        (rest, updates)
     }
 
     /// Stores flags that differ, if any do.

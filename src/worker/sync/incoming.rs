@@ -19,7 +19,7 @@ use crate::{
 const BATCH: usize = 200;
 const BATCH_BYTES: u64 = 8 << 20;
 /// Larger messages go to the object store.
-const SMALL: usize = 64 * 1024;
+pub(super) const SMALL: u32 = 64 * 1024;
 /// Of a message that waits in a file, so much is held while it is parsed.
 const WINDOW: usize = 64 * 1024;
 /// So many of a group's messages are put into the object store at once.
@@ -61,6 +61,15 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
+    /// A message that came with all its bytes.
+    pub(super) const fn whole(row: FetchRow, body: StoredBody) -> Self {
+        Self {
+            row,
+            body,
+            truncated: false,
+        }
+    }
+
     /// How many bytes it has.
     pub(super) const fn len(&self) -> u64 {
         self.body.len()
@@ -75,7 +84,7 @@ impl Connection<'_> {
         let mut closed = true;
         for row in rows {
             let size = row.size.unwrap_or_default().min(self.max_message());
-            let fragile = self.memory.fragile.contains_key(&(folder.id, i64::from(row.uid)));
+            let fragile = self.is_fragile(folder, &row);
             match batches.last_mut() {
                 Some(batch) if !closed && !fragile && batch.len() < BATCH && bytes + size <= BATCH_BYTES => {
                     batch.push(row);
@@ -91,7 +100,12 @@ impl Connection<'_> {
         batches
     }
 
-    fn max_message(&self) -> u64 {
+    /// True for a message that failed before.
+    pub(super) fn is_fragile(&self, folder: &Folder, row: &FetchRow) -> bool {
+        self.memory.fragile.contains_key(&(folder.id, i64::from(row.uid)))
+    }
+
+    pub(super) fn max_message(&self) -> u64 {
         self.shared.app.config.mail.max_message
     }
 
@@ -256,12 +270,7 @@ impl Connection<'_> {
                 match message.body {
                     Body::Stored(body) => {
                         given.insert(message.row.uid);
-                        let fetched = Fetched {
-                            row: message.row,
-                            body,
-                            truncated: false,
-                        };
-                        parsing.push(fetched).await?;
+                        parsing.push(Fetched::whole(message.row, body)).await?;
                     }
                     Body::TooLarge { .. } | Body::Missing => headers.insert(message.row.uid),
                 }
@@ -376,7 +385,7 @@ fn prepare(
     let Fetched { row, body, truncated } = fetched;
     let (length, sha256) = (body.len(), *body.sha256());
     let (parsed, raw, blob) = match body.into_content() {
-        Content::Memory(bytes) if bytes.len() <= SMALL => {
+        Content::Memory(bytes) if bytes.len() <= SMALL as usize => {
             let compressed = compressor.compress(&bytes).map_err(Error::internal)?;
             (mime::parse(&bytes), Raw::Compressed(compressed), None)
         }

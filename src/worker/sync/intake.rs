@@ -121,7 +121,7 @@ impl Connection<'_> {
     }
 
     /// Begins to store a batch with the folder as it is after it; `None` sets its one message aside instead.
-    async fn store(
+    pub(super) async fn store(
         &mut self,
         intake: &mut Intake,
         after: Folder,

@@ -208,26 +208,6 @@ impl<'c> Connection<'c> {
         Ok(())
     }
 
-    /// Takes in at once what IDLE told of, before the pass that looks at everything. Where labels say what lies where, that
-    /// pass alone knows what a new copy means.
-    async fn take_told(&mut self) -> Result<(), Stop> {
-        if self.all().is_some() || self.session()?.pending().exists.is_none() {
-            return Ok(());
-        }
-        let is_open = |folder: &Folder| self.opened == Some((folder.id, folder.cursor.uid_validity));
-        let open = self.folders.iter().position(is_open);
-        let Some((at, folder)) = open.and_then(|at| Some((at, self.folders.get(at).cloned()?))) else {
-            return Ok(());
-        };
-        let before = folder.cursor.last_uid;
-        let folder = self.take_next(folder).await?;
-        self.taken = (folder.cursor.last_uid > before).then_some(folder.id);
-        if let Some(place) = self.folders.get_mut(at) {
-            *place = folder;
-        }
-        Ok(())
-    }
-
     /// A pass that a wake or a poll asked for: INBOX always, the others when it is their time.
     async fn look(&mut self, others: bool) -> Result<(), Stop> {
         if others {

@@ -15,6 +15,7 @@ mod pace;
 mod parsing;
 mod run;
 mod stop;
+mod told;
 
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 

@@ -20,6 +20,8 @@ pub(super) enum Command {
     FetchFlags,
     FetchHeader,
     FetchBody,
+    /// Rows and small messages at once, when new mail is told of.
+    FetchTold,
     Idle,
     /// While it idles, unasked.
     Idling,
@@ -75,7 +77,7 @@ pub(super) enum Outcome {
 }
 
 impl Command {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Greeting,
         Self::Capability,
         Self::Id,
@@ -92,6 +94,7 @@ impl Command {
         Self::FetchFlags,
         Self::FetchHeader,
         Self::FetchBody,
+        Self::FetchTold,
         Self::Idle,
         Self::Idling,
         Self::Done,
@@ -120,6 +123,7 @@ impl Command {
             Self::FetchFlags => fetch("(UID FLAGS MODSEQ)"),
             Self::FetchHeader => fetch("BODY.PEEK[HEADER])"),
             Self::FetchBody => fetch("BODY.PEEK[])"),
+            Self::FetchTold => fetch("BODY.PEEK[]<0."),
             Self::Idle => rest == "IDLE",
             Self::Done => line == "DONE",
             Self::Logout => rest == "LOGOUT",
@@ -128,7 +132,10 @@ impl Command {
 
     /// True when its answer has bytes of a message in it.
     pub(super) fn has_bytes(self) -> bool {
-        matches!(self, Self::FetchFields | Self::FetchHeader | Self::FetchBody)
+        matches!(
+            self,
+            Self::FetchFields | Self::FetchHeader | Self::FetchBody | Self::FetchTold
+        )
     }
 }
 
@@ -174,6 +181,8 @@ pub(super) fn expected(command: Command, how: Misbehaviour) -> Result<Outcome, &
     Ok(match (command, how) {
         // Nothing depends on what is said after the goodbye.
         (C::Logout, _) => Outcome::Holds,
+        // What it does not bring, the next pass does, which asks in another way.
+        (C::FetchTold, _) => Outcome::Holds,
         // A greeting is one status response, and has no tag.
         (C::Greeting, M::Bye) => Outcome::Fails(&["server_closed"]),
         (C::Greeting, M::Eof | M::HalfAnswer) => Outcome::Fails(&["connection_lost"]),

@@ -219,6 +219,14 @@ async fn run(
     cell.meddler.switch(true);
     cell.change();
     let cell = cell;
+    if command == Command::FetchTold {
+        // It is only asked for while the mailbox idles.
+        let is_asked = |_: &Mailbox, _: Option<&Shelf>| match cell.meddler.hits() {
+            0 => Err("it was never asked for".to_owned()),
+            _ => Ok(()),
+        };
+        cell.until("told of new mail", is_asked).await?;
+    }
     cell.reconnect().await;
     if command == Command::Logout {
         cell.part().await?;

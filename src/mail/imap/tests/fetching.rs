@@ -324,3 +324,41 @@ async fn a_folder_without_mod_sequences_is_not_asked_for_them() {
     drop(session);
     server.finish();
 }
+
+#[tokio::test]
+async fn a_message_that_ends_before_what_was_asked_for_is_whole() {
+    let server = Server::start(|peer| {
+        peer.let_in("");
+        let asked = peer.expect("UID FETCH");
+        let items = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[]<0.5>)";
+        assert_eq!(asked, format!("7:14 {items}"));
+        peer.say("* 2 FETCH (UID 8 BODY[]<0> {5}\r\nhello RFC822.SIZE 9 FLAGS ())\r\n");
+        peer.say("* 1 FETCH (UID 7 RFC822.SIZE 9 FLAGS (\\Seen) BODY[]<0> {4}\r\nhell)\r\n");
+        // Without an origin: more than was asked for.
+        peer.say("* 3 FETCH (UID 9 BODY[] {9}\r\nhello you)\r\n* 4 FETCH (UID 10 BODY[]<0> \"\")\r\n");
+        // There is no room for so much.
+        peer.say("* 5 FETCH (UID 11 BODY[]<0> {3}\r\nhel)\r\n* 6 FETCH (UID 12 BODY[]<0> {2}\r\nhe)\r\n");
+        peer.say("* 7 FETCH (UID 13 BODY[]<0> NIL)\r\n* 8 FETCH (UID 14 FLAGS ())\r\n");
+        peer.answer("OK done");
+    });
+    let mut session = server.session().await;
+    let items = FetchItems::default();
+    let got = session
+        .fetch_small(&UidSet::range(7, 14), items, (5, 6))
+        .await
+        .unwrap();
+    let got: Vec<_> = got
+        .into_iter()
+        .map(|(row, body)| (row.uid, row.is_seen(), body.map(read)))
+        .collect();
+    let expected = [
+        (7, true, Some(b"hell".to_vec())),
+        (8, false, None),
+        (9, false, None),
+        (10, false, Some(Vec::new())),
+        (11, false, None),
+        (12, false, Some(b"he".to_vec())),
+        (13, false, None),
+    ];
+    assert_eq!(got, expected);
+}
