@@ -168,7 +168,7 @@ impl Session {
     }
 
     /// Rows of these messages, in the order of their UIDs, each with the message where that has less than `max_bytes`: so
-    /// much of each is asked for, and what ends before is whole. All together have at most `max_all` bytes; what is more is
+    /// much of each is asked for, and what ends before is whole, unless its size says otherwise. All together have at most `max_all` bytes; what is more is
     /// left out.
     ///
     /// The answer is kept in memory: ask for at most some hundred messages at a time.
@@ -188,8 +188,12 @@ impl Session {
         let mut budget = Budget::new("UID FETCH");
         while let Some(FetchedMessage { row, body }) = fetch.next().await? {
             budget.take(row.cost())?;
+            // A server that cuts short what it was asked for says by the size that there is more.
+            let is_whole = |body: &StoredBody| {
+                body.len() < u64::from(max_bytes) && row.size.is_none_or(|size| size <= body.len())
+            };
             let whole = match body {
-                Body::Stored(body) if body.len() < u64::from(max_bytes) && body.len() <= room => Some(body),
+                Body::Stored(body) if is_whole(&body) && body.len() <= room => Some(body),
                 Body::Stored(_) | Body::TooLarge { .. } | Body::Missing => None,
             };
             room -= whole.as_ref().map_or(0, StoredBody::len);
