@@ -28,6 +28,10 @@ use crate::{
 };
 
 /// Stores new messages with all that comes with them, in an order in which no row names one that is not there yet.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one column after the other of every table that a message has rows in"
+)]
 pub(crate) async fn create(conn: &mut Connection, rows: Rows) -> Result<()> {
     insert_all!(conn,
         rows.threads, |row| threads {
