@@ -29,10 +29,7 @@ pub struct Node {
     pub held: i64,
 }
 
-/// How many mailboxes a node holds where all hold the same, rounded up.
-///
-/// One that holds more gives some back, and one that holds no more may take what is free. There is always one that may,
-/// so nothing stays free.
+/// How many mailboxes a node holds where all hold the same, rounded up. One that holds more gives some back.
 pub fn share(nodes: &[Node]) -> i64 {
     let workers: Vec<&Node> = nodes.iter().filter(|node| node.worker).collect();
     let held: u64 = workers.iter().map(|node| node.held.max(0).unsigned_abs()).sum();
@@ -45,9 +42,45 @@ pub fn share(nodes: &[Node]) -> i64 {
         .unwrap_or(i64::MAX)
 }
 
+/// Whether the node of this name may take what is free: it holds less than its share, or no other holds less. There is always
+/// one that may, so nothing stays free; and what one gives back is not taken by another that holds enough.
+pub fn may_take(nodes: &[Node], name: &str) -> bool {
+    let mine = nodes
+        .iter()
+        .find(|node| node.name == name)
+        .map_or(0, |node| node.held);
+    let fewer = |node: &Node| node.worker && node.name != name && node.held < mine;
+    mine < share(nodes) || !nodes.iter().any(fewer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_free_goes_to_a_node_that_holds_less() {
+        let nodes = |held: &[i64]| -> Vec<Node> {
+            let named = held.iter().zip(["a", "b", "c"]);
+            let node = |(held, name): (&i64, &str)| Node {
+                name: name.to_owned(),
+                worker: true,
+                held: *held,
+            };
+            named.map(node).collect()
+        };
+        let takers = |held: &[i64]| {
+            let nodes = nodes(held);
+            let takers = nodes.iter().filter(|node| may_take(&nodes, &node.name));
+            takers.map(|node| node.name.clone()).collect::<Vec<_>>().concat()
+        };
+        // One was given back by a node of three.
+        assert_eq!(takers(&[2, 2, 1]), "c");
+        assert_eq!(takers(&[3, 2, 0]), "c");
+        assert_eq!(takers(&[2, 2, 2]), "abc");
+        assert_eq!(takers(&[5, 3, 1]), "c");
+        assert_eq!(takers(&[9]), "a");
+        assert!(may_take(&nodes(&[1]), "new"));
+    }
 
     fn shared(held: &[i64]) -> i64 {
         let node = |held: &i64| Node {

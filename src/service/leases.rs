@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{App, nodes, signals::Nudge};
 use crate::model::{
     Result,
-    lease::{Lease, Node, share},
+    lease::{Lease, Node, may_take, share},
 };
 
 /// How many leases are claimed at once.
@@ -54,8 +54,7 @@ pub async fn claim(app: &App, node: &str) -> Result<Vec<Lease>> {
                 return tx.claim_leases(&node, BATCH).await;
             }
             let nodes = tx.list_nodes(nodes::MOST).await?;
-            let mine = nodes.iter().find(|other| other.name == node);
-            if mine.map_or(0, |mine| mine.held) > share(&nodes) {
+            if !may_take(&nodes, &node) {
                 return Ok(Vec::new());
             }
             let claimed = tx.claim_leases(&node, BATCH).await?;
