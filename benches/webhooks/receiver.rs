@@ -34,12 +34,8 @@ impl Receiver {
             async move {
                 let bytes = request.take_body().into_vec().await.unwrap().len();
                 let at = Instant::now();
-                let count = {
-                    let mut kept = kept.lock().unwrap();
-                    kept.push(Came { at, bytes });
-                    kept.len()
-                };
-                counted.send_replace(count);
+                kept.lock().unwrap().push(Came { at, bytes });
+                counted.send_modify(|count| *count += 1);
                 "taken"
             }
         });
@@ -49,7 +45,7 @@ impl Receiver {
         Self { url, came, count }
     }
 
-    /// Waits until so many came since this was asked last, and answers them.
+    /// Waits until so many came in all, and answers those that came since this was asked last.
     pub(super) async fn take(&mut self, expected: usize) -> Vec<Came> {
         let enough = self.count.wait_for(|count| *count >= expected);
         tokio::time::timeout(super::PATIENCE, enough)
