@@ -45,6 +45,9 @@ const SETTINGS: &str = "SET statement_timeout = '10min'; SET lock_timeout = '30s
 /// The key of the advisory lock under which migrations run: `postroom` in ASCII.
 const MIGRATION_LOCK: &str = "SET lock_timeout = '120s'; SELECT pg_advisory_lock(8101811374497751917)";
 
+/// So many rows for several tables are inserted in one statement: those of a few messages.
+const FEW_ROWS: usize = 64;
+
 /// What a query is run on.
 pub(crate) type Connection = AsyncPgConnection;
 /// What queries are written for.
@@ -52,11 +55,30 @@ pub(crate) type Backend = diesel::pg::Pg;
 /// A connection that goes back to the pool.
 pub(super) type Pooled = Object<AsyncPgConnection>;
 
-/// Inserts many rows, also into several tables, in one statement, which is the same for any number of rows and prepared once:
-/// a column is one array.
+/// Inserts many rows, also into several tables, by statements that are the same for any number of rows and prepared once: a
+/// column is one array.
 /// `insert_all!(conn, rows, |row| table { column: row.value, … } on (keys) set (columns); …)`, the last where a row may be
 /// there.
 macro_rules! insert_all {
+    ($conn:expr, $rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
+        $(on ($($key:ident),+) set ($($set:ident),+))?) => {
+        insert_at_once!($conn, $rows, |$row| $table { $($column: $value),+ } $(on ($($key),+) set ($($set),+))?)
+    };
+    ($conn:expr, $($rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
+        $(on ($($key:ident),+) set ($($set:ident),+))?;)+) => {
+        // Of many rows a table at a time takes less: the ways there and back are few beside them.
+        if 0 $(+ $rows.len())+ <= $crate::store::pg::FEW_ROWS {
+            insert_at_once!($conn, $($rows, |$row| $table { $($column: $value),+ }
+                $(on ($($key),+) set ($($set),+))?);+);
+        } else {
+            $(insert_at_once!($conn, $rows, |$row| $table { $($column: $value),+ }
+                $(on ($($key),+) set ($($set),+))?);)+
+        }
+    };
+}
+
+/// The same in one statement, however many rows there are.
+macro_rules! insert_at_once {
     ($conn:expr, $($rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
         $(on ($($key:ident),+) set ($($set:ident),+))?);+ $(;)?) => {
         if !($($rows.is_empty())&&+) {
