@@ -5,6 +5,7 @@ pub mod attachment;
 pub mod caller;
 pub mod clock;
 pub mod credentials;
+pub mod endpoint_form;
 pub mod error;
 pub mod event;
 pub mod folder;

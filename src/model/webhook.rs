@@ -10,6 +10,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::{
+    endpoint_form::EndpointForm,
     error::{Error, Result},
     event::EventType,
     id::TenantId,
@@ -111,12 +112,16 @@ pub struct Endpoint {
     pub description: Option<String>,
     /// Which events.
     pub filter: EndpointFilter,
+    /// In which form.
+    pub form: EndpointForm,
     /// False sends nothing; what happens meanwhile waits.
     pub enabled: bool,
     /// Set where postroom disabled it by itself.
     pub disabled: Option<Disabled>,
     /// Since when nothing but failures is known of it.
     pub failing_since: Option<DateTime<Utc>>,
+    /// When a request was last sent to it.
+    pub last_attempt_at: Option<DateTime<Utc>>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it was last changed by a caller.
@@ -157,6 +162,8 @@ pub struct NewEndpoint {
     pub description: Option<String>,
     /// Which events.
     pub filter: EndpointFilter,
+    /// In which form.
+    pub form: EndpointForm,
 }
 
 /// What changes about an endpoint.
@@ -166,7 +173,7 @@ pub struct EndpointPatch {
     pub url: Option<String>,
     /// What it is for.
     pub description: Patch<String>,
-    /// Which types of events.
+    /// Which types of events; those of an endpoint in Plannr's form are changed there.
     pub kinds: Patch<Vec<EventType>>,
     /// Of which mailboxes.
     pub mailboxes: Patch<Vec<Uuid>>,

@@ -15,6 +15,7 @@ use crate::{
     model::{
         Error, Result,
         caller::Caller,
+        endpoint_form::EndpointForm,
         event::{Event, EventEndpoint, EventPosition, EventType},
         id::TenantId,
         page::{Page, PageRequest},
@@ -93,8 +94,10 @@ pub struct Job {
     pub endpoint: Uuid,
     /// Where that is.
     pub url: String,
-    /// What signs it.
+    /// What signs it, the newest first.
     pub secrets: Vec<SecretString>,
+    /// In which form it is.
+    pub form: EndpointForm,
     /// What it tells.
     pub event: Event,
     /// Which delivery it is.
@@ -179,6 +182,7 @@ pub async fn spread(app: &App, tenant: TenantId) -> Result<Spread> {
                 let takes = |news: &&crate::store::News| {
                     news.position > reader.position
                         && reader.member.is_none_or(|member| news.member == Some(member))
+                        && reader.form.takes(news.kind)
                         && reader.filter.takes(news.kind, news.mailbox, news.bound)
                 };
                 let before = new.len();
@@ -244,6 +248,7 @@ struct Claimed {
     endpoint: Uuid,
     url: String,
     secrets: SealedSecrets,
+    form: EndpointForm,
     taken: Vec<DueDelivery>,
     events: Vec<Event>,
 }
@@ -276,6 +281,7 @@ pub async fn turns(app: &App, tenant: TenantId, mut turns: Vec<Turn>) -> Result<
         endpoint,
         url,
         secrets,
+        form,
         taken,
         events,
     } in claimed
@@ -288,6 +294,7 @@ pub async fn turns(app: &App, tenant: TenantId, mut turns: Vec<Turn>) -> Result<
                 endpoint,
                 url: url.clone(),
                 secrets: secrets.clone(),
+                form: form.clone(),
                 event: event.clone(),
                 taken,
                 since,
@@ -312,7 +319,7 @@ async fn take(
     let mut endpoint = locked.endpoint;
     let health = mark(tx, journal, tenant, &mut endpoint, locked.health, turn.sent, now).await?;
     if !endpoint.enabled {
-        tx.set_endpoint_due(tenant, id, None).await?;
+        tx.end_turn(tenant, id, endpoint.last_attempt_at, None).await?;
         return Ok((None, None));
     }
     let sending = tx.count_sending(tenant, id, now).await?;
@@ -326,7 +333,7 @@ async fn take(
         _ if taken.len() == room => Some(now + SOON),
         _ => tx.next_due_delivery(tenant, id).await?,
     };
-    tx.set_endpoint_due(tenant, id, due).await?;
+    tx.end_turn(tenant, id, endpoint.last_attempt_at, due).await?;
     if taken.is_empty() {
         return Ok((None, due));
     }
@@ -336,6 +343,7 @@ async fn take(
         endpoint: id,
         url: endpoint.url,
         secrets: locked.secrets,
+        form: endpoint.form,
         taken,
         events,
     };
@@ -353,6 +361,8 @@ async fn mark(
     now: DateTime<Utc>,
 ) -> Result<Health> {
     let (mut health, mut reason) = (before, None);
+    let last = sent.iter().map(|sent| sent.attempt.at).max();
+    endpoint.last_attempt_at = endpoint.last_attempt_at.max(last);
     for Sent {
         taken,
         attempt,

@@ -26,6 +26,7 @@ pub mod nodes;
 pub mod oauth;
 pub mod search;
 pub mod signals;
+pub mod subscriptions;
 pub mod sweep;
 pub mod sync;
 pub mod tenants;

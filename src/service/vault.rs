@@ -9,6 +9,7 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use hkdf::Hkdf;
+use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -127,6 +128,11 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes);
     bytes
+}
+
+/// So many random ASCII letters and digits.
+pub fn random_text(length: usize) -> SecretString {
+    Alphanumeric.sample_string(&mut rand::rng(), length).into()
 }
 
 fn data_key_place(tenant: TenantId) -> Place {

@@ -14,6 +14,7 @@ use crate::{
         Error, Result,
         agent::AgentKind,
         caller::{Caller, Visibility},
+        endpoint_form::{EndpointForm, PLANNR_SECRET},
         error::Conflict,
         event::{Draft, EventEndpoint, EventPosition, EventType},
         id::{self, TenantId},
@@ -57,7 +58,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewEndpoint) -> Result<(End
     check_url(app, &new.url).await?;
     let data_key = logins::data_key(app, tenant).await?;
     let id = id::new();
-    let secret = webhook::secret(&vault::random());
+    let secret = new_secret(&new.form);
     let sealed = vault::seal_secret(&data_key, place(tenant, id), &secret)?;
     let endpoint = Endpoint {
         id,
@@ -68,9 +69,11 @@ pub async fn create(app: &App, caller: &Caller, new: NewEndpoint) -> Result<(End
         url: new.url,
         description: new.description,
         filter: new.filter,
+        form: new.form,
         enabled: true,
         disabled: None,
         failing_since: None,
+        last_attempt_at: None,
         created_at: now,
         updated_at: now,
     };
@@ -100,6 +103,12 @@ pub async fn update(app: &App, caller: &Caller, id: Uuid, patch: EndpointPatch) 
     let updated = app.write(move |tx| {
         Box::pin(async move {
             let before = lock(tx, tenant, seen, id).await?.endpoint;
+            if patch.kinds.is_present() && before.form != EndpointForm::Standard {
+                return Err(Error::field(
+                    "event_types",
+                    "The events of an endpoint in Plannr's form are changed by PUT /api/v2/webhook-subscriptions.",
+                ));
+            }
             let mut endpoint = apply(before.clone(), patch);
             if endpoint.filter.agent.is_some() && endpoint.filter.team.is_some() {
                 return Err(Error::field("team_id", "Set agent_id or team_id, not both."));
@@ -168,13 +177,11 @@ pub async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
     .await
 }
 
-/// Gives an endpoint a new secret; the old one signs too for 24 hours.
+/// Gives an endpoint a new secret; the old one signs too for 24 hours, where its form has room for two signatures.
 pub async fn rotate(app: &App, caller: &Caller, id: Uuid) -> Result<(Endpoint, SecretString)> {
     caller.require(Scope::WebhooksWrite)?;
     let (tenant, seen, now) = (caller.tenant_id, caller.visibility(), app.clock.shared());
     let data_key = logins::data_key(app, tenant).await?;
-    let secret = webhook::secret(&vault::random());
-    let sealed = vault::seal_secret(&data_key, place(tenant, id), &secret)?;
     let rotated = app.write(move |tx| {
         Box::pin(async move {
             let LockedEndpoint {
@@ -182,13 +189,23 @@ pub async fn rotate(app: &App, caller: &Caller, id: Uuid) -> Result<(Endpoint, S
                 secrets,
                 ..
             } = lock(tx, tenant, seen, id).await?;
+            let secret = new_secret(&endpoint.form);
+            let sealed = vault::seal_secret(&data_key, place(tenant, id), &secret)?;
             let old = (secrets.current.as_slice(), now + GRACE);
             tx.rotate_endpoint(tenant, id, &sealed, old, now).await?;
             endpoint.updated_at = now;
-            Ok(endpoint)
+            Ok((endpoint, secret))
         })
     });
-    Ok((rotated.await?, secret))
+    rotated.await
+}
+
+/// A secret as an endpoint's form has them.
+fn new_secret(form: &EndpointForm) -> SecretString {
+    match form {
+        EndpointForm::Standard => webhook::secret(&vault::random()),
+        EndpointForm::Plannr { events: _ } => vault::random_text(PLANNR_SECRET),
+    }
 }
 
 /// Sends an endpoint an event that nothing but this call is about.
@@ -262,7 +279,12 @@ async fn first_since(tx: &mut Conn, tenant: TenantId, since: DateTime<Utc>) -> R
 }
 
 /// An endpoint that the caller sees, its row locked.
-async fn lock(tx: &mut Conn, tenant: TenantId, seen: Visibility, id: Uuid) -> Result<LockedEndpoint> {
+pub(super) async fn lock(
+    tx: &mut Conn,
+    tenant: TenantId,
+    seen: Visibility,
+    id: Uuid,
+) -> Result<LockedEndpoint> {
     let visible = |locked: &LockedEndpoint| match seen {
         Visibility::All => true,
         Visibility::CreatedBy(member) => locked.endpoint.member == Some(member),
@@ -331,6 +353,16 @@ pub(super) fn open_secrets(
         .chain(old.map(|(secret, _)| secret))
         .map(|secret| vault::open_secret(data_key, place(tenant, endpoint), secret))
         .collect()
+}
+
+/// The secret that was made last.
+pub(super) fn open_current(
+    data_key: &Key,
+    tenant: TenantId,
+    endpoint: Uuid,
+    sealed: &SealedSecrets,
+) -> Result<SecretString> {
+    vault::open_secret(data_key, place(tenant, endpoint), &sealed.current)
 }
 
 /// Where an endpoint's secrets lie: that of before lies in the same place.

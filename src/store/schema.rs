@@ -297,6 +297,9 @@ tables! {
         open_until -> Nullable<Instant>,
         created_at -> Instant,
         updated_at -> Instant,
+        form -> Text,
+        events -> Nullable<Text>,
+        last_attempt_at -> Nullable<Instant>,
     }
 
     webhook_deliveries (tenant_id, id) {

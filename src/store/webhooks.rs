@@ -14,6 +14,7 @@ use super::{
 use crate::model::{
     Error, Result,
     caller::Visibility,
+    endpoint_form::EndpointForm,
     event::{EventPosition, EventType},
     id::TenantId,
     page::{Page, PageRequest, Position},
@@ -35,6 +36,9 @@ pub(crate) struct Row {
     failing_since: Option<At>,
     created_at: At,
     updated_at: At,
+    form: String,
+    events: Option<String>,
+    last_attempt_at: Option<At>,
 }
 
 /// How an endpoint fares.
@@ -53,6 +57,18 @@ pub(crate) struct SecretsRow {
     secret: Vec<u8>,
     old_secret: Option<Vec<u8>>,
     old_secret_until: Option<At>,
+}
+
+/// What decides which events an endpoint is sent.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = webhook_endpoints)]
+pub(crate) struct ReaderRow {
+    id: Id,
+    member_id: Option<Id>,
+    filter: String,
+    form: String,
+    events: Option<String>,
+    position: i64,
 }
 
 /// The sealed secrets that sign what an endpoint is sent.
@@ -84,6 +100,8 @@ pub struct Reader {
     pub member: Option<Uuid>,
     /// Which events it is sent.
     pub filter: EndpointFilter,
+    /// In which form.
+    pub form: EndpointForm,
     /// The last event that was looked at for it.
     pub position: EventPosition,
 }
@@ -137,6 +155,26 @@ fn read_filter(text: &str) -> Result<EndpointFilter> {
     })
 }
 
+/// The columns `form` and `events`.
+fn write_form(form: &EndpointForm) -> Result<(String, Option<String>)> {
+    let events = match form {
+        EndpointForm::Standard => None,
+        EndpointForm::Plannr { events } => Some(serde_json::to_string(events).map_err(Error::internal)?),
+    };
+    Ok((form.as_str().to_owned(), events))
+}
+
+fn read_form(form: &str, events: Option<&str>) -> Result<EndpointForm> {
+    let form = match (form, events) {
+        ("standard", None) => Some(EndpointForm::Standard),
+        ("plannr", Some(events)) => serde_json::from_str(events)
+            .ok()
+            .map(|events| EndpointForm::Plannr { events }),
+        _ => None,
+    };
+    form.ok_or_else(|| unreadable("webhook_endpoints.form"))
+}
+
 impl Row {
     fn write(endpoint: &Endpoint) -> Result<Self> {
         let Endpoint {
@@ -145,12 +183,15 @@ impl Row {
             url,
             description,
             filter,
+            form,
             enabled,
             disabled,
             failing_since,
+            last_attempt_at,
             created_at,
             updated_at,
         } = endpoint.clone();
+        let (form, events) = write_form(&form)?;
         Ok(Self {
             id: Id(id),
             member_id: member.map(Id),
@@ -163,6 +204,9 @@ impl Row {
             failing_since: failing_since.map(At),
             created_at: At(created_at),
             updated_at: At(updated_at),
+            form,
+            events,
+            last_attempt_at: last_attempt_at.map(At),
         })
     }
 
@@ -177,13 +221,31 @@ impl Row {
             url: self.url,
             description: self.description,
             filter: read_filter(&self.filter)?,
+            form: read_form(&self.form, self.events.as_deref())?,
             enabled: self.enabled,
             disabled: disabled.map(|(at, reason)| Disabled { at: at.0, reason }),
             failing_since: self.failing_since.map(DateTime::from),
+            last_attempt_at: self.last_attempt_at.map(DateTime::from),
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
         })
     }
+}
+
+impl ReaderRow {
+    fn read(self) -> Result<Reader> {
+        Ok(Reader {
+            endpoint: self.id.0,
+            member: self.member_id.map(Uuid::from),
+            filter: read_filter(&self.filter)?,
+            form: read_form(&self.form, self.events.as_deref())?,
+            position: EventPosition(self.position),
+        })
+    }
+}
+
+fn sealed((row, secrets): (Row, SecretsRow)) -> Result<(Endpoint, SealedSecrets)> {
+    Ok((row.read()?, secrets.read()))
 }
 
 impl HealthRow {
@@ -243,6 +305,28 @@ impl Conn {
         found.map(Row::read).transpose()
     }
 
+    /// One endpoint that the caller sees, with what signs.
+    pub async fn get_sealed_endpoint(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        id: Uuid,
+    ) -> Result<Option<(Endpoint, SealedSecrets)>> {
+        let found = on!(self, webhooks::get_sealed(tenant, seen, id))?;
+        found.map(sealed).transpose()
+    }
+
+    /// The endpoints in Plannr's form that the caller sees, newest first, with what signs; so many at most.
+    pub async fn list_subscriptions(
+        &mut self,
+        tenant: TenantId,
+        seen: Visibility,
+        limit: i64,
+    ) -> Result<Vec<(Endpoint, SealedSecrets)>> {
+        let rows = on!(self, webhooks::list_subscriptions(tenant, seen, limit))?;
+        rows.into_iter().map(sealed).collect()
+    }
+
     /// One endpoint, its row locked until the transaction ends.
     pub async fn lock_endpoint(&mut self, tenant: TenantId, id: Uuid) -> Result<Option<LockedEndpoint>> {
         let Some((row, health, secrets)) = on!(self, webhooks::lock(tenant, id))? else {
@@ -292,6 +376,18 @@ impl Conn {
         on!(self, webhooks::set_due(tenant, id, due.map(At)))
     }
 
+    /// Notes when a request was last sent to an endpoint, and says when it has something to do again.
+    pub async fn end_turn(
+        &mut self,
+        tenant: TenantId,
+        id: Uuid,
+        last_attempt_at: Option<DateTime<Utc>>,
+        due: Option<DateTime<Utc>>,
+    ) -> Result<()> {
+        let last_attempt_at = last_attempt_at.map(At);
+        on!(self, webhooks::end_turn(tenant, id, last_attempt_at, due.map(At)))
+    }
+
     /// Puts a secret in the place of one that signs too until its time.
     pub async fn rotate_endpoint(
         &mut self,
@@ -318,15 +414,7 @@ impl Conn {
         limit: i64,
     ) -> Result<Vec<Reader>> {
         let rows = on!(self, webhooks::lock_readers(tenant, last.0, limit))?;
-        let read = |(id, member, filter, position): (Id, Option<Id>, String, i64)| {
-            Ok(Reader {
-                endpoint: id.0,
-                member: member.map(Uuid::from),
-                filter: read_filter(&filter)?,
-                position: EventPosition(position),
-            })
-        };
-        rows.into_iter().map(read).collect()
+        rows.into_iter().map(ReaderRow::read).collect()
     }
 
     /// Notes up to which place of the log these endpoints have looked.

@@ -10,6 +10,7 @@ pub mod feather;
 pub mod firm;
 pub mod plannr;
 pub mod stamp;
+pub mod thin;
 pub mod v1;
 
 /// What a 401 says of how to authenticate (RFC 9110, section 11.6.1).

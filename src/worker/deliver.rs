@@ -17,13 +17,18 @@ use uuid::Uuid;
 
 use crate::{
     mail::{http::HttpError, oauth::retry_after},
-    model::{Error, Result, id::TenantId, webhook},
+    model::{
+        Error, Result,
+        endpoint_form::{self, EndpointForm},
+        id::TenantId,
+        webhook,
+    },
     service::{
         App, barrier,
         deliveries::{self, Job, Sent, Taken, Turn},
         metrics::Tried,
     },
-    wire::v1::delivery::payload,
+    wire::{plannr, v1},
 };
 
 /// Most requests that are on the wire at once.
@@ -355,20 +360,33 @@ fn said(error: &HttpError) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// The signed request.
+/// The signed request, in its endpoint's form.
 fn request(app: &App, job: Job, at: DateTime<Utc>) -> Result<http::Request<Vec<u8>>> {
-    let (trace, id, timestamp) = (job.event.id, job.event.id.to_string(), at.timestamp());
-    let body = payload(job.event, &app.config.http.public_url)?;
-    let signature = webhook::sign(&job.secrets, &id, timestamp, &body)?;
-    http::Request::post(&job.url)
+    let (event, base) = (job.event, &app.config.http.public_url);
+    let (trace, id, timestamp) = (event.id, event.id.to_string(), at.timestamp());
+    let request = http::Request::post(&job.url)
         .header("content-type", "application/json")
         .header("user-agent", concat!("postroom/", env!("CARGO_PKG_VERSION")))
-        .header("webhook-id", id)
-        .header("webhook-timestamp", timestamp)
-        .header("webhook-signature", signature)
-        .header("traceparent", traceparent(trace))
-        .body(body)
-        .map_err(Error::internal)
+        .header("webhook-id", &id)
+        .header("traceparent", traceparent(trace));
+    let request = match job.form {
+        EndpointForm::Standard => {
+            let body = v1::delivery::payload(event, base)?;
+            let signature = webhook::sign(&job.secrets, &id, timestamp, &body)?;
+            request
+                .header("webhook-timestamp", timestamp)
+                .header("webhook-signature", signature)
+                .body(body)
+        }
+        EndpointForm::Plannr { events: _ } => {
+            let body = plannr::delivery::payload(event, base)?;
+            let newest = job.secrets.first();
+            let newest = newest.ok_or_else(|| Error::internal("a webhook endpoint has no secret"))?;
+            let signature = endpoint_form::sign_body(newest, &body)?;
+            request.header("x-signature", signature).body(body)
+        }
+    };
+    request.map_err(Error::internal)
 }
 
 /// The attempt as a span of its own (W3C Trace Context, section 3.2). All attempts of all endpoints at an event are of one

@@ -20,7 +20,7 @@ mod on {
 }
 
 /// The scope that an operation asks for; empty is none, `platform` the platform admin key.
-const SCOPES: [(&str, &str); 68] = [
+const SCOPES: [(&str, &str); 72] = [
     ("whoami", ""),
     ("list_mailboxes", "mailboxes:read"),
     ("create_mailbox", "mailboxes:write"),
@@ -86,6 +86,10 @@ const SCOPES: [(&str, &str); 68] = [
     ("listMailboxes", "mailboxes:read"),
     ("updateMailbox", "mailboxes:write"),
     ("getMailboxMessage", "messages:read"),
+    ("listWebhookSubscriptions", "webhooks:read"),
+    ("createWebhookSubscription", "webhooks:write"),
+    ("getWebhookSubscription", "webhooks:read"),
+    ("updateWebhookSubscription", "webhooks:write"),
     ("listEmailMailboxes", "mailboxes:read"),
     ("updateEmailMailbox", "mailboxes:write"),
     ("disconnectEmailMailbox", "mailboxes:write"),
@@ -291,6 +295,8 @@ fn body(operation: &Operation) -> Option<Value> {
         }
         "create_api_key" => json!({"name": "A", "scopes": ["messages:read"]}),
         "create_webhook_endpoint" => json!({"url": "http://127.0.0.1:1/"}),
+        "createWebhookSubscription" => json!({"url": "http://127.0.0.1:1/", "events": ["message.received"]}),
+        "updateWebhookSubscription" => json!({"events": ["message.received"]}),
         "replay_webhook_events" => json!({"since": "2026-01-01T00:00:00Z"}),
         "create_agent" | "create_team" | "create_tenant" => json!({"name": "A"}),
         _ if operation.method == "POST" || operation.method == "GET" || operation.method == "DELETE" => {

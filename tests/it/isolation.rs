@@ -19,7 +19,7 @@ mod on {
 }
 
 /// Every operation, with a body that it takes; where ids go follows from the document.
-const PLANS: [(&str, &str); 68] = [
+const PLANS: [(&str, &str); 72] = [
     ("whoami", ""),
     ("list_mailboxes", ""),
     (
@@ -97,6 +97,13 @@ const PLANS: [(&str, &str); 68] = [
     ("listMailboxes", ""),
     ("updateMailbox", r#"{"name": "Mine"}"#),
     ("getMailboxMessage", ""),
+    ("listWebhookSubscriptions", ""),
+    (
+        "createWebhookSubscription",
+        r#"{"url": "http://127.0.0.1:1/", "events": ["message.received"]}"#,
+    ),
+    ("getWebhookSubscription", ""),
+    ("updateWebhookSubscription", r#"{"events": ["message.received"]}"#),
     ("listEmailMailboxes", ""),
     (
         "updateEmailMailbox",
@@ -119,6 +126,7 @@ fn plan(operation: &str) -> Option<Value> {
 fn kind(operation: &str, name: &str) -> &'static str {
     match (operation, name) {
         ("updateMailbox", "uuid") | (_, "mailbox_id" | "mailbox_ids") => "mailbox",
+        ("getWebhookSubscription" | "updateWebhookSubscription", "uuid") => "subscription",
         ("getMailboxMessage", "uuid") | (_, "message_id") => "message",
         ("update_agent", "active_revision_id") | (_, "agent_revision_id") => "agent_revision",
         ("update_team", "active_revision_id") | (_, "team_revision_id") => "team_revision",
@@ -249,6 +257,7 @@ impl Populated {
             "teams" => "team",
             "members" => "member",
             "webhook-endpoints" => "endpoint",
+            "webhook-subscriptions" => "subscription",
             "webhook-deliveries" => "delivery",
             // Newest first: another one may be on the first page.
             _ => return String::new(),

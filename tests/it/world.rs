@@ -144,6 +144,12 @@ pub(crate) fn unreachable_mailbox(address: &str, provider: &str) -> Value {
     })
 }
 
+/// A subscription of Plannr's to nothing that happens here.
+async fn subscribed(gateway: &Gateway, key: &str) -> Uuid {
+    let body = json!({"url": "http://127.0.0.1:1/", "events": ["account.created"]});
+    id(&gateway.make(key, "/api/v2/webhook-subscriptions", body).await["uuid"])
+}
+
 /// A tenant that has one of everything, and the ids of it by their kind.
 pub(crate) struct Populated {
     pub(crate) tenant: Tenant,
@@ -189,6 +195,7 @@ impl Populated {
         let ids = [
             ("tenant", tenant.id),
             ("endpoint", endpoint),
+            ("subscription", subscribed(gateway, key).await),
             ("delivery", id(&delivery["id"])),
             ("member", member),
             ("key", id(&api_key["api_key"]["id"])),

@@ -2,6 +2,7 @@
 
 mod mailboxes;
 mod messages;
+mod webhooks;
 
 use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, Tags};
 
@@ -10,22 +11,26 @@ use crate::wire::plannr::problem::ProblemResponse;
 
 /// What a handler of this dialect answers.
 type Answer<T> = answers::Answer<T, ProblemResponse>;
+/// The errors of a handler of this dialect.
+type Failure = super::errors::Failure<ProblemResponse>;
 
 /// What the operations are about.
 #[derive(Tags)]
 enum Tag {
     /// The connected mailboxes and their messages.
     Mailboxes,
+    /// Where events are sent.
+    Webhooks,
 }
 
-const DESCRIPTION: &str = "The mailboxes in Plannr's shape: an integration written for that API works here when its base \
+const DESCRIPTION: &str = "The mailboxes and webhook subscriptions in Plannr's shape: an integration written for that API works here when its base \
     URL is changed.\n\nSend an API key as `Authorization: Bearer KEY` or `x-api-key: KEY`. `X-PLANNR-ACCOUNT-UUID` names \
     the member to act as. Authenticated answers carry `X-RateLimit-Limit` and `X-RateLimit-Remaining`.";
 
 /// The service, as it is served and documented.
 pub(super) fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     OpenApiService::new(
-        (mailboxes::Mailboxes, messages::Messages),
+        (mailboxes::Mailboxes, messages::Messages, webhooks::Webhooks),
         "postroom: Plannr dialect",
         VERSION,
     )

@@ -29,7 +29,8 @@ pub(super) struct Webhooks;
 impl Webhooks {
     /// List webhook endpoints
     ///
-    /// The endpoints of the tenant; an employee sees its own. Needs the scope `webhooks:read`.
+    /// The endpoints of the tenant, those that are webhook subscriptions of Plannr's dialect among them; an employee sees its
+    /// own. Needs the scope `webhooks:read`.
     #[oai(
         path = "/webhook-endpoints",
         method = "get",
@@ -102,7 +103,8 @@ impl Webhooks {
     /// Change a webhook endpoint
     ///
     /// What is left out is unchanged, null clears it. Another filter holds for events that were not looked at yet. An endpoint
-    /// that is enabled again goes on where it stopped. Needs the scope `webhooks:write`.
+    /// that is enabled again goes on where it stopped. The events of one in Plannr's form are changed in that dialect:
+    /// `event_types` is 422 here. Needs the scope `webhooks:write`.
     #[oai(
         path = "/webhook-endpoints/:endpoint_id",
         method = "patch",
@@ -143,8 +145,8 @@ impl Webhooks {
 
     /// Rotate a webhook endpoint's secret
     ///
-    /// The new secret is shown only here. For 24 hours requests carry two signatures, the second by the secret of before.
-    /// Needs the scope `webhooks:write`.
+    /// The new secret is shown only here. For 24 hours requests carry two signatures, the second by the secret of before;
+    /// those in Plannr's form have room for one, which is by the new secret at once. Needs the scope `webhooks:write`.
     #[oai(
         path = "/webhook-endpoints/:endpoint_id/rotate-secret",
         method = "post",

@@ -12,7 +12,7 @@ use crate::{
         schema::{event_counters, tenants, webhook_deliveries, webhook_endpoints},
         statement::Prepared,
         types::{At, Id},
-        webhooks::{HealthRow, Row, SecretsRow},
+        webhooks::{HealthRow, ReaderRow, Row, SecretsRow},
     },
 };
 
@@ -67,6 +67,42 @@ pub(crate) async fn get(
         query = query.filter(webhook_endpoints::member_id.eq(Some(Id(member))));
     }
     Ok(query.get_result(conn).await.optional()?)
+}
+
+pub(crate) async fn get_sealed(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    id: Uuid,
+) -> Result<Option<(Row, SecretsRow)>> {
+    let mut query = webhook_endpoints::table
+        .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
+        .filter(webhook_endpoints::id.eq(Id(id)))
+        .select((Row::as_select(), SecretsRow::as_select()))
+        .into_boxed::<Backend>();
+    if let Visibility::CreatedBy(member) = seen {
+        query = query.filter(webhook_endpoints::member_id.eq(Some(Id(member))));
+    }
+    Ok(query.get_result(conn).await.optional()?)
+}
+
+pub(crate) async fn list_subscriptions(
+    conn: &mut Connection,
+    tenant: TenantId,
+    seen: Visibility,
+    limit: i64,
+) -> Result<Vec<(Row, SecretsRow)>> {
+    let mut query = webhook_endpoints::table
+        .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
+        .filter(sql::<Bool>("webhook_endpoints.form = 'plannr'"))
+        .order((webhook_endpoints::created_at.desc(), webhook_endpoints::id.desc()))
+        .limit(limit)
+        .select((Row::as_select(), SecretsRow::as_select()))
+        .into_boxed::<Backend>();
+    if let Visibility::CreatedBy(member) = seen {
+        query = query.filter(webhook_endpoints::member_id.eq(Some(Id(member))));
+    }
+    Ok(query.load(conn).await?)
 }
 
 pub(crate) async fn lock(
@@ -145,6 +181,21 @@ pub(crate) async fn set_due(
     Ok(())
 }
 
+pub(crate) async fn end_turn(
+    conn: &mut Connection,
+    tenant: TenantId,
+    id: Uuid,
+    last_attempt_at: Option<At>,
+    due: Option<At>,
+) -> Result<()> {
+    let setting = diesel::update(one!(tenant, id)).set((
+        webhook_endpoints::last_attempt_at.eq(last_attempt_at),
+        webhook_endpoints::due_at.eq(due),
+    ));
+    Prepared(setting).execute(conn).await?;
+    Ok(())
+}
+
 pub(crate) async fn rotate(
     conn: &mut Connection,
     tenant: TenantId,
@@ -174,19 +225,14 @@ pub(crate) async fn lock_readers(
     tenant: TenantId,
     last: i64,
     limit: i64,
-) -> Result<Vec<(Id, Option<Id>, String, i64)>> {
+) -> Result<Vec<ReaderRow>> {
     let query = webhook_endpoints::table
         .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
         .filter(webhook_endpoints::enabled.eq(true))
         .filter(webhook_endpoints::position.lt(last))
         .order(webhook_endpoints::id)
         .limit(limit)
-        .select((
-            webhook_endpoints::id,
-            webhook_endpoints::member_id,
-            webhook_endpoints::filter,
-            webhook_endpoints::position,
-        ));
+        .select(ReaderRow::as_select());
     Ok(locked!(query).load(conn).await?)
 }
 

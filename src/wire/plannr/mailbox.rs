@@ -4,6 +4,7 @@ use poem_openapi::{
     Enum, Object,
     types::{Example, MaybeUndefined},
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -39,7 +40,8 @@ impl From<Provider> for MailboxType {
 }
 
 /// The status of the mailbox. More values may be added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase", remote = "model::state::State")]
 pub enum MailboxState {
     /// Not tried yet.

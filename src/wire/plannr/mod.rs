@@ -5,17 +5,20 @@
 
 pub mod account;
 pub mod attachment;
+pub mod delivery;
 pub mod firm;
 pub mod mailbox;
 pub mod message;
 pub mod participant;
 pub mod problem;
+pub mod webhook;
 
 use poem_openapi::Object;
 
 use super::{
     check, example,
     stamp::{Offset, Stamp},
+    thin,
 };
 
 /// A time with a numeric offset, in whole seconds: `2025-06-25T15:10:40+00:00`.

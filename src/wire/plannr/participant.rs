@@ -1,13 +1,15 @@
 //! Participants of a message.
 
 use poem_openapi::{Enum, Object};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Resource, Time, firm::Firm};
 use crate::model;
 
 /// The header field that names a participant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case", remote = "model::message::ParticipantKind")]
 pub enum ParticipantType {
     /// `From`

@@ -9,14 +9,10 @@ use super::{
     event::{Event, EventData, EventType},
     example,
 };
-use crate::model::{self, Error, Result};
-
-/// What an endpoint is sent has less than this many bytes.
-pub const MAX_PAYLOAD: usize = 20_000;
-/// How much of a subject, of a name and of an address is sent at most, in characters, and how many authors.
-const MAX_SUBJECT: usize = 1_000;
-const MAX_WORD: usize = 320;
-const MAX_AUTHORS: usize = 10;
+use crate::{
+    model::{self, Error, Result},
+    wire::thin::thin,
+};
 
 /// What has become of a delivery. `pending`: it waits for its time, for its mailbox or its endpoint to be enabled. `sending`:
 /// it is on its way. `succeeded`: the endpoint answered 2xx. `failed`: it is not tried any more, because ten attempts failed,
@@ -152,53 +148,35 @@ impl Example for WebhookDelivery {
 
 /// What an endpoint is sent.
 #[derive(Serialize)]
-struct Payload<'a> {
+struct Payload {
     #[serde(rename = "type")]
     kind: EventType,
     timestamp: Time,
     id: Uuid,
     sequence: Option<i64>,
-    data: &'a EventData,
+    data: EventData,
 }
 
-/// The body of a request about an event: less than [`MAX_PAYLOAD`] bytes, long words and lists are cut. `base` is what its
-/// links begin with.
+/// The body of a request about an event: long words and lists are cut. `base` is what its links begin with.
 pub fn payload(event: model::event::Event, base: &str) -> Result<Vec<u8>> {
-    let mut event = Event::new(event, base);
-    let mut authors = MAX_AUTHORS;
-    loop {
-        if let Some(message) = &mut event.data.message {
-            message.from.truncate(authors);
-            if let Some(subject) = &mut message.subject {
-                cut(subject, MAX_SUBJECT);
-            }
-            for author in &mut message.from {
-                cut(&mut author.address, MAX_WORD);
-                if let Some(name) = &mut author.name {
-                    cut(name, MAX_WORD);
-                }
-            }
-        }
+    thin(event, |event| {
+        let Event {
+            id,
+            kind,
+            timestamp,
+            sequence,
+            cursor: _,
+            data,
+        } = Event::new(event.clone(), base);
         let payload = Payload {
-            kind: event.kind,
-            timestamp: event.timestamp,
-            id: event.id,
-            sequence: event.sequence,
-            data: &event.data,
+            kind,
+            timestamp,
+            id,
+            sequence,
+            data,
         };
-        let bytes = serde_json::to_vec(&payload).map_err(Error::internal)?;
-        if bytes.len() < MAX_PAYLOAD || authors == 0 {
-            return Ok(bytes);
-        }
-        authors /= 2;
-    }
-}
-
-/// Cuts a text to so many characters.
-fn cut(text: &mut String, characters: usize) {
-    if let Some((end, _)) = text.char_indices().nth(characters) {
-        text.truncate(end);
-    }
+        serde_json::to_vec(&payload).map_err(Error::internal)
+    })
 }
 
 #[cfg(test)]
@@ -207,7 +185,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::{event, message::Address};
+    use crate::{
+        model::{event, message::Address},
+        wire::thin::MAX_PAYLOAD,
+    };
 
     #[test]
     fn a_payload_is_thin_whatever_the_message_says() {

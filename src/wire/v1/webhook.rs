@@ -16,6 +16,7 @@ use super::{
 };
 use crate::model::{
     self, Result,
+    endpoint_form::EndpointForm,
     patch::Patch,
     webhook::{EndpointFilter, EndpointPatch, NewEndpoint},
 };
@@ -42,7 +43,39 @@ pub enum DisabledReason {
     Failing,
 }
 
-/// Writes the two forms of an endpoint: with its secret and without.
+/// In which form events are sent. `standard`: as this API says it, signed as Standard Webhooks says. `plannr`: as a webhook
+/// subscription of Plannr's dialect, which made the endpoint, and signed by `X-Signature`. More values may be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "WebhookForm", rename_all = "snake_case")]
+pub enum Form {
+    /// As this API says it.
+    Standard,
+    /// As a webhook subscription of Plannr's dialect.
+    Plannr,
+}
+
+impl From<&EndpointForm> for Form {
+    fn from(form: &EndpointForm) -> Self {
+        match form {
+            EndpointForm::Standard => Self::Standard,
+            EndpointForm::Plannr { events: _ } => Self::Plannr,
+        }
+    }
+}
+
+/// The types that are sent, as far as filter and form say.
+fn types(form: &EndpointForm, kinds: Vec<model::event::EventType>) -> Vec<EventType> {
+    let kinds = match form {
+        EndpointForm::Standard => kinds,
+        EndpointForm::Plannr { events: _ } => {
+            let all = EndpointForm::OF_PLANNR.into_iter();
+            all.filter(|kind| form.takes(*kind)).collect()
+        }
+    };
+    kinds.into_iter().map(Into::into).collect()
+}
+
+/// Writes the two answers about an endpoint: with its secret and without.
 macro_rules! endpoint {
     ($(#[$doc:meta])* $name:ident $(, $(#[$secret_doc:meta])* $secret:ident)?) => {
         $(#[$doc])*
@@ -57,7 +90,9 @@ macro_rules! endpoint {
             /// What it is for, in your words.
             #[oai(nullable)]
             pub description: Option<String>,
-            /// The types of events that are sent; empty is all.
+            /// In which form events are sent.
+            pub form: Form,
+            /// The types of events that are sent; empty is all, but where `form` is `plannr` it is none.
             pub event_types: Vec<EventType>,
             /// The mailboxes whose events are sent; empty is all.
             pub mailbox_ids: Vec<Uuid>,
@@ -81,6 +116,9 @@ macro_rules! endpoint {
             /// Since when every request to it has failed; null while they succeed.
             #[oai(nullable)]
             pub failing_since: Option<Time>,
+            /// When a request was last sent to it.
+            #[oai(nullable)]
+            pub last_attempt_at: Option<Time>,
             /// When it was created.
             pub created_at: Time,
             /// When it was last changed.
@@ -90,7 +128,8 @@ macro_rules! endpoint {
         impl $name {
             fn write(endpoint: model::webhook::Endpoint $(, $secret: String)?) -> Self {
                 let model::webhook::Endpoint {
-                    id, member, url, description, filter, enabled, disabled, failing_since, created_at, updated_at,
+                    id, member, url, description, filter, form, enabled, disabled, failing_since, last_attempt_at,
+                    created_at, updated_at,
                 } = endpoint;
                 let EndpointFilter { kinds, mailboxes, agent, team } = filter;
                 Self {
@@ -98,7 +137,8 @@ macro_rules! endpoint {
                     $($secret,)?
                     url,
                     description,
-                    event_types: kinds.into_iter().map(Into::into).collect(),
+                    form: Form::from(&form),
+                    event_types: types(&form, kinds),
                     mailbox_ids: mailboxes,
                     agent_id: agent,
                     team_id: team,
@@ -107,6 +147,7 @@ macro_rules! endpoint {
                     disabled_at: disabled.map(|disabled| disabled.at.into()),
                     disabled_reason: disabled.map(|disabled| disabled.reason.into()),
                     failing_since: failing_since.map(Into::into),
+                    last_attempt_at: last_attempt_at.map(Into::into),
                     created_at: created_at.into(),
                     updated_at: updated_at.into(),
                 }
@@ -124,7 +165,7 @@ endpoint! {
 endpoint! {
     /// An endpoint with a secret that was just made, which is shown only here.
     CreatedWebhookEndpoint,
-    /// What signs the requests (Standard Webhooks). It cannot be shown again.
+    /// What signs the requests, as `form` says. This API does not show it again.
     secret
 }
 
@@ -152,9 +193,11 @@ fn sample() -> model::webhook::Endpoint {
             agent: Some(example::id(5)),
             ..EndpointFilter::default()
         },
+        form: EndpointForm::Standard,
         enabled: true,
         disabled: None,
         failing_since: None,
+        last_attempt_at: Some(example::at()),
         created_at: example::at(),
         updated_at: example::at(),
     }
@@ -258,6 +301,7 @@ impl CreateWebhookEndpoint {
                 agent: agent_id,
                 team: team_id,
             },
+            form: EndpointForm::Standard,
         })
     }
 }
@@ -285,7 +329,7 @@ pub struct UpdateWebhookEndpoint {
     /// What it is for, in your words, at most 2,000 characters.
     #[oai(nullable, validator(max_length = 2000))]
     pub description: MaybeUndefined<String>,
-    /// The types of events to send; null or empty, all.
+    /// The types of events to send; null or empty, all. Refused where `form` is `plannr`: those are changed there.
     #[oai(nullable, validator(max_items = 100))]
     pub event_types: MaybeUndefined<Vec<EventType>>,
     /// The mailboxes whose events to send; null or empty, all.

@@ -22,6 +22,7 @@ pub(super) async fn run(tx: &mut Conn, filled: Filled) -> Done {
     tx.update_endpoint(tenant, &locked.endpoint).await?;
     tx.set_endpoint_health(tenant, endpoint, locked.health).await?;
     tx.set_endpoint_due(tenant, endpoint, Some(at(5))).await?;
+    tx.end_turn(tenant, endpoint, Some(at(4)), Some(at(5))).await?;
     tx.rotate_endpoint(tenant, endpoint, &[4], (&[1, 2, 3], at(9)), at(5))
         .await?;
     assert!(tx.list_unread(None, 10).await?.contains(&tenant));
@@ -53,6 +54,8 @@ async fn lists(tx: &mut Conn, filled: Filled) -> Done {
     });
     for seen in [Visibility::All, Visibility::CreatedBy(filled.member)] {
         assert!(tx.get_endpoint(tenant, seen, endpoint).await?.is_some());
+        assert!(tx.get_sealed_endpoint(tenant, seen, endpoint).await?.is_some());
+        assert!(tx.list_subscriptions(tenant, seen, 10).await?.is_empty());
         for page in [first, PageRequest { limit: 10, after }] {
             tx.list_endpoints(tenant, seen, page).await?;
             for filter in [

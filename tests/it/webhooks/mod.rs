@@ -8,12 +8,15 @@ mod endpoints;
 mod fairness;
 mod guard;
 mod nodes;
+mod plannr;
+mod plannr_delivery;
 pub(crate) mod receiver;
 mod trouble;
 
 use postroom::{
     model::{
         caller::Caller,
+        endpoint_form::EndpointForm,
         event::EventType,
         page::PageRequest,
         webhook::{Delivery, DeliveryFilter, Endpoint, EndpointFilter, NewEndpoint},
@@ -37,6 +40,7 @@ async fn endpoint(
         url: url.to_owned(),
         description: None,
         filter,
+        form: EndpointForm::Standard,
     };
     let made = webhooks::create(&world.app, caller, new).await;
     made.unwrap_or_else(|error| panic!("{error:?}"))
