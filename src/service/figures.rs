@@ -68,7 +68,11 @@ pub struct Sample {
 
 /// The figures of late. They are this process's own.
 #[derive(Default)]
-pub struct Pictures(Mutex<Kept>);
+pub struct Pictures {
+    kept: Mutex<Kept>,
+    /// Held by whoever takes figures: those who ask meanwhile get the same.
+    taking: tokio::sync::Mutex<()>,
+}
 
 #[derive(Default)]
 struct Kept {
@@ -79,9 +83,12 @@ struct Kept {
 
 /// The figures, at most some seconds old.
 pub async fn latest(app: &App) -> Result<Figures> {
+    if let Some(figures) = app.pictures.fresh(app.clock.now()) {
+        return Ok(figures);
+    }
+    let _taking = app.pictures.taking.lock().await;
     let now = app.clock.now();
-    let kept = app.pictures.lock().latest.clone();
-    if let Some(figures) = kept.filter(|figures| (now - figures.at) < FRESH) {
+    if let Some(figures) = app.pictures.fresh(now) {
         return Ok(figures);
     }
     let figures = take(app, now).await?;
@@ -100,15 +107,11 @@ async fn take(app: &App, at: DateTime<Utc>) -> Result<Figures> {
             *sum += count;
         }
     }
-    let nodes = if app.store.is_embedded() {
-        1
-    } else {
-        i64::try_from(conn.list_nodes(nodes::MOST).await?.len()).unwrap_or(i64::MAX)
-    };
+    let nodes = nodes::list(app, &mut conn).await?.len().max(1);
     Ok(Figures {
         at,
         mailboxes: mailboxes.into_values().collect(),
-        nodes,
+        nodes: i64::try_from(nodes).unwrap_or(i64::MAX),
         unindexed: conn.count_unindexed(MOST).await?,
         undelivered: conn.count_undelivered(MOST).await?,
         failing: conn.count_failing(MOST).await?,
@@ -178,11 +181,7 @@ pub async fn overview(app: &App, identity: &Identity, page: PageRequest) -> Resu
     Ok(Overview {
         now,
         hour,
-        nodes: if app.store.is_embedded() {
-            Vec::new()
-        } else {
-            conn.list_nodes(nodes::MOST).await?
-        },
+        nodes: nodes::list(app, &mut conn).await?,
         failing: conn.list_failing(FAILING).await?,
         tenants: Page {
             data: with_counts.collect(),
@@ -192,7 +191,13 @@ pub async fn overview(app: &App, identity: &Identity, page: PageRequest) -> Resu
 }
 
 impl Pictures {
+    /// The latest figures, unless they are old.
+    fn fresh(&self, now: DateTime<Utc>) -> Option<Figures> {
+        let latest = self.lock().latest.clone();
+        latest.filter(|figures| (now - figures.at) < FRESH)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

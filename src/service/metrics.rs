@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::{Registry, Unit},
+    registry::{Metric, Registry, Unit},
 };
 
 use super::figures::Figures;
@@ -90,7 +90,6 @@ pub struct Metrics {
 }
 
 /// What is read when it is asked for.
-#[derive(Default)]
 struct Gauges {
     mailboxes: Family<State, Gauge>,
     syncing: Gauge,
@@ -127,110 +126,94 @@ impl fmt::Debug for Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let metrics = Self {
-            registry: Registry::with_prefix("postroom"),
-            requests: Family::default(),
-            request_time: Histogram::new(SHORT),
-            logins: Family::default(),
-            stored: Counter::default(),
-            delay: Histogram::new(LONG),
-            events: Family::default(),
-            attempts: Family::default(),
-            attempt_time: Histogram::new(SHORT),
-            gauges: Gauges::default(),
+        let mut book = Book(Registry::with_prefix("postroom"));
+        let build = book.of::<Family<Build, Gauge>>("build_info", "The version that runs");
+        let version = env!("CARGO_PKG_VERSION");
+        build.get_or_create(&Build { version }).set(1);
+        Self {
+            requests: book.of(
+                "http_requests",
+                "Requests that were answered, by their operationId",
+            ),
+            request_time: book.seconds(
+                "http_request_duration",
+                "How long an answer took, without its body's way",
+                SHORT,
+            ),
+            logins: book.of(
+                "imap_logins",
+                "Connections to mail servers, by what became of the login",
+            ),
+            stored: book.of("messages_stored", "Messages that were stored, of first syncs too"),
+            delay: book.seconds(
+                "message_delay",
+                "From a new message's arrival at its server, which tells whole seconds, until it was stored",
+                LONG,
+            ),
+            events: book.of("events", "Events that were written, by type"),
+            attempts: book.of(
+                "webhook_attempts",
+                "Requests to webhook endpoints, by what became of them",
+            ),
+            attempt_time: book.seconds(
+                "webhook_attempt_duration",
+                "How long a request to a webhook endpoint took",
+                SHORT,
+            ),
+            gauges: Gauges::new(&mut book),
             totals: Totals::default(),
-        };
-        metrics.registered()
+            registry: book.0,
+        }
+    }
+}
+
+/// The registry while it is filled.
+struct Book(Registry);
+
+impl Book {
+    fn of<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn seconds(&mut self, name: &str, help: &str, ends: impl IntoIterator<Item = f64>) -> Histogram {
+        let metric = Histogram::new(ends);
+        self.0
+            .register_with_unit(name, help, Unit::Seconds, metric.clone());
+        metric
+    }
+}
+
+impl Gauges {
+    fn new(book: &mut Book) -> Self {
+        Self {
+            mailboxes: book.of(
+                "mailboxes",
+                "Mailboxes of the whole database that are not deleted, by state: every process tells the same",
+            ),
+            syncing: book.of("mailboxes_syncing_here", "Mailboxes that this process syncs"),
+            nodes: book.of(
+                "nodes",
+                "Processes that share the database: every one tells the same",
+            ),
+            unindexed: book.of(
+                "search_queue_messages",
+                "Messages that wait for the full-text index, counted up to 10,000: every process tells the same",
+            ),
+            undelivered: book.of(
+                "webhook_deliveries_waiting",
+                "Deliveries that wait for an attempt, counted up to 10,000: every process tells the same",
+            ),
+            failing: book.of(
+                "webhook_endpoints_failing",
+                "Enabled webhook endpoints of which nothing but failures is known, counted up to 10,000: every process tells the same",
+            ),
+        }
     }
 }
 
 impl Metrics {
-    fn registered(mut self) -> Self {
-        let registry = &mut self.registry;
-        let build = Family::<Build, Gauge>::default();
-        build
-            .get_or_create(&Build {
-                version: env!("CARGO_PKG_VERSION"),
-            })
-            .set(1);
-        registry.register("build_info", "The version that runs", build);
-        registry.register(
-            "http_requests",
-            "Requests that were answered, by their operationId",
-            self.requests.clone(),
-        );
-        registry.register_with_unit(
-            "http_request_duration",
-            "How long an answer took, without its body's way",
-            Unit::Seconds,
-            self.request_time.clone(),
-        );
-        registry.register(
-            "imap_logins",
-            "Connections to mail servers, by what became of the login",
-            self.logins.clone(),
-        );
-        registry.register(
-            "messages_stored",
-            "Messages that were stored, of first syncs too",
-            self.stored.clone(),
-        );
-        registry.register_with_unit(
-            "message_delay",
-            "From a new message's arrival at its server, which tells whole seconds, until it was stored",
-            Unit::Seconds,
-            self.delay.clone(),
-        );
-        registry.register("events", "Events that were written, by type", self.events.clone());
-        registry.register(
-            "webhook_attempts",
-            "Requests to webhook endpoints, by what became of them",
-            self.attempts.clone(),
-        );
-        registry.register_with_unit(
-            "webhook_attempt_duration",
-            "How long a request to a webhook endpoint took",
-            Unit::Seconds,
-            self.attempt_time.clone(),
-        );
-        self.with_gauges()
-    }
-
-    fn with_gauges(mut self) -> Self {
-        let (registry, gauges) = (&mut self.registry, &self.gauges);
-        registry.register(
-            "mailboxes",
-            "Mailboxes of the whole database that are not deleted, by state: every process tells the same",
-            gauges.mailboxes.clone(),
-        );
-        registry.register(
-            "mailboxes_syncing_here",
-            "Mailboxes that this process syncs",
-            gauges.syncing.clone(),
-        );
-        registry.register(
-            "nodes",
-            "Processes that share the database: every one tells the same",
-            gauges.nodes.clone(),
-        );
-        registry.register(
-            "search_queue_messages",
-            "Messages that wait for the full-text index, counted up to 10,000: every process tells the same",
-            gauges.unindexed.clone(),
-        );
-        registry.register(
-            "webhook_deliveries_waiting",
-            "Deliveries that wait for an attempt, counted up to 10,000: every process tells the same",
-            gauges.undelivered.clone(),
-        );
-        registry.register(
-            "webhook_endpoints_failing",
-            "Enabled webhook endpoints of which nothing but failures is known, counted up to 10,000: every process tells the same",
-            gauges.failing.clone(),
-        );
-        self
-    }
-
     /// A request was answered: of an operation of the documents, or of nothing that they know.
     pub fn answered(&self, operation: Option<&'static str>, status: u16, took: Duration) {
         let operation = operation.unwrap_or("other");

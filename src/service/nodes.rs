@@ -16,7 +16,7 @@ use crate::{
         id::{self, TenantId},
         lease::Node,
     },
-    store::Listener,
+    store::{Conn, Listener},
 };
 
 /// So many processes share a database at most; further ones are not counted.
@@ -86,6 +86,14 @@ async fn take_name(listener: &mut Listener, name: String) -> Result<String> {
     )))
 }
 
+/// The processes that share the database; none for the embedded one.
+pub(super) async fn list(app: &App, conn: &mut Conn) -> Result<Vec<Node>> {
+    if app.store.is_embedded() {
+        return Ok(Vec::new());
+    }
+    conn.list_nodes(MOST).await
+}
+
 /// Says that a process that syncs no mailbox lives.
 pub async fn attend(app: &App, name: &str) -> Result<()> {
     let node = Node {
@@ -131,7 +139,7 @@ impl Line {
         }
     }
 
-    /// Does it.
+    /// Does it. What cannot be said now is left unsaid: the others find it in the store.
     pub async fn act(&self, app: &App, turn: Turn) -> Result<()> {
         match turn {
             Turn::Heard(said) => {

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{
-    App,
-    nodes::{self, Line},
+use crate::{
+    model::Result,
+    service::{
+        App,
+        nodes::{self, Line},
+    },
 };
 
 /// How often the connection is tried, and a process that syncs nothing says that it lives; its row lasts 30 s.
@@ -37,12 +40,7 @@ pub async fn run(app: App, mut line: Line, attends: Option<String>, stop: Cancel
             }
         }
     }
-    if let Err(error) = line.finish(&app).await {
-        tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            "the other nodes were not told"
-        );
-    }
+    passed_over(line.finish(&app).await);
     if let Some(name) = attends
         && let Err(error) = nodes::leave(&app, &name).await
     {
@@ -54,23 +52,28 @@ pub async fn run(app: App, mut line: Line, attends: Option<String>, stop: Cancel
 }
 
 /// Until `stop`, or the connection breaks.
-async fn serve(
-    app: &App,
-    line: &mut Line,
-    attends: Option<&str>,
-    stop: &CancellationToken,
-) -> crate::model::Result<()> {
+async fn serve(app: &App, line: &mut Line, attends: Option<&str>, stop: &CancellationToken) -> Result<()> {
     let mut beat = tokio::time::interval(BEAT);
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            turn = line.next() => line.act(app, turn?).await?,
+            turn = line.next() => passed_over(line.act(app, turn?).await),
             _ = beat.tick() => {
                 line.ping().await?;
                 if let Some(name) = attends {
-                    nodes::attend(app, name).await?;
+                    passed_over(nodes::attend(app, name).await);
                 }
             }
         }
+    }
+}
+
+/// A failure that is not the line's own: the database was asked over another connection.
+fn passed_over(done: Result<()>) {
+    if let Err(error) = done {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the other nodes were not told"
+        );
     }
 }

@@ -87,7 +87,11 @@ pub(crate) async fn undelivered(conn: &mut Connection, most: i64) -> Result<i64>
 }
 
 pub(crate) async fn count_failing(conn: &mut Connection, most: i64) -> Result<i64> {
-    counted!(conn, "webhook_endpoints WHERE failing_since IS NOT NULL", most)
+    counted!(
+        conn,
+        "webhook_endpoints WHERE failing_since IS NOT NULL AND enabled",
+        most
+    )
 }
 
 pub(crate) async fn list_failing(conn: &mut Connection, limit: i64) -> Result<Vec<FailingRow>> {

@@ -74,7 +74,7 @@ pub(crate) async fn create(conn: &mut Connection, rows: Rows) -> Result<()> {
             dedupe_key: row.1.dedupe_key,
             sha256: row.1.sha256,
             in_blobs: row.1.in_blobs,
-    };
+        };
         rows.bodies, |row| message_bodies {
             tenant_id: row.tenant_id,
             message_id: row.message_id,
@@ -108,7 +108,7 @@ pub(crate) async fn create(conn: &mut Connection, rows: Rows) -> Result<()> {
             span_length: row.span_length,
             encoding: row.encoding,
             created_at: row.created_at,
-    };
+        };
         rows.queue, |row| search_queue {
             tenant_id: row.tenant_id,
             message_id: row.message_id,

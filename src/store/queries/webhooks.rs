@@ -52,20 +52,29 @@ pub(crate) async fn is_full(conn: &mut Connection, tenant: TenantId, most: i64) 
     Ok(last.is_some())
 }
 
+/// A tenant's endpoints, as far as the caller sees them.
+macro_rules! seen {
+    ($tenant:expr, $seen:expr, $columns:expr) => {{
+        let of_tenant = webhook_endpoints::table
+            .filter(webhook_endpoints::tenant_id.eq(Id($tenant.0)))
+            .select($columns)
+            .into_boxed::<Backend>();
+        match $seen {
+            Visibility::All => of_tenant,
+            Visibility::CreatedBy(member) => {
+                of_tenant.filter(webhook_endpoints::member_id.eq(Some(Id(member))))
+            }
+        }
+    }};
+}
+
 pub(crate) async fn get(
     conn: &mut Connection,
     tenant: TenantId,
     seen: Visibility,
     id: Uuid,
 ) -> Result<Option<Row>> {
-    let mut query = webhook_endpoints::table
-        .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
-        .filter(webhook_endpoints::id.eq(Id(id)))
-        .select(Row::as_select())
-        .into_boxed::<Backend>();
-    if let Visibility::CreatedBy(member) = seen {
-        query = query.filter(webhook_endpoints::member_id.eq(Some(Id(member))));
-    }
+    let query = seen!(tenant, seen, Row::as_select()).filter(webhook_endpoints::id.eq(Id(id)));
     Ok(query.get_result(conn).await.optional()?)
 }
 
@@ -75,14 +84,8 @@ pub(crate) async fn get_sealed(
     seen: Visibility,
     id: Uuid,
 ) -> Result<Option<(Row, SecretsRow)>> {
-    let mut query = webhook_endpoints::table
-        .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
-        .filter(webhook_endpoints::id.eq(Id(id)))
-        .select((Row::as_select(), SecretsRow::as_select()))
-        .into_boxed::<Backend>();
-    if let Visibility::CreatedBy(member) = seen {
-        query = query.filter(webhook_endpoints::member_id.eq(Some(Id(member))));
-    }
+    let columns = (Row::as_select(), SecretsRow::as_select());
+    let query = seen!(tenant, seen, columns).filter(webhook_endpoints::id.eq(Id(id)));
     Ok(query.get_result(conn).await.optional()?)
 }
 
@@ -92,16 +95,10 @@ pub(crate) async fn list_subscriptions(
     seen: Visibility,
     limit: i64,
 ) -> Result<Vec<(Row, SecretsRow)>> {
-    let mut query = webhook_endpoints::table
-        .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
+    let query = seen!(tenant, seen, (Row::as_select(), SecretsRow::as_select()))
         .filter(sql::<Bool>("webhook_endpoints.form = 'plannr'"))
         .order((webhook_endpoints::created_at.desc(), webhook_endpoints::id.desc()))
-        .limit(limit)
-        .select((Row::as_select(), SecretsRow::as_select()))
-        .into_boxed::<Backend>();
-    if let Visibility::CreatedBy(member) = seen {
-        query = query.filter(webhook_endpoints::member_id.eq(Some(Id(member))));
-    }
+        .limit(limit);
     Ok(query.load(conn).await?)
 }
 
@@ -123,13 +120,7 @@ pub(crate) async fn list(
     seen: Visibility,
     page: PageRequest,
 ) -> Result<Vec<Row>> {
-    let mut query = webhook_endpoints::table
-        .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
-        .select(Row::as_select())
-        .into_boxed::<Backend>();
-    if let Visibility::CreatedBy(member) = seen {
-        query = query.filter(webhook_endpoints::member_id.eq(Some(Id(member))));
-    }
+    let query = seen!(tenant, seen, Row::as_select());
     let paged = paged!(query, webhook_endpoints::created_at, webhook_endpoints::id, page);
     Ok(paged.load(conn).await?)
 }
