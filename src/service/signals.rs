@@ -160,9 +160,13 @@ impl Signals {
         }
     }
 
-    /// Registers the task of a lease; `switch` is what [`Self::close`] pulls.
+    /// Registers the task of a lease; `switch` is what [`Self::close`] pulls. The task of an earlier lease of the mailbox ends:
+    /// it may write nothing more, and would keep its connection all the same.
     pub fn register(&self, lease: Lease, switch: CancellationToken) {
-        self.lock().insert(lease.mailbox, (lease.epoch, switch));
+        let earlier = self.lock().insert(lease.mailbox, (lease.epoch, switch));
+        if let Some((_, switch)) = earlier {
+            switch.cancel();
+        }
     }
 
     /// Takes the task of a lease from the register, unless that of a later one has taken its place.
@@ -238,5 +242,30 @@ impl Signals {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, (i64, CancellationToken)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_has_one_task_that_of_its_latest_lease() {
+        let signals = Signals::default();
+        let lease = |epoch| Lease {
+            tenant: TenantId(Uuid::from_u128(1)),
+            mailbox: Uuid::from_u128(2),
+            epoch,
+        };
+        let (first, second) = (CancellationToken::new(), CancellationToken::new());
+        signals.register(lease(1), first.clone());
+        assert!(!first.is_cancelled());
+        signals.register(lease(2), second.clone());
+        assert!(first.is_cancelled() && !second.is_cancelled());
+        // The end of the first task is not that of the second.
+        signals.unregister(lease(1));
+        assert!(signals.runs(lease(2)) && signals.running() == 1);
+        signals.close(lease(2).mailbox);
+        assert!(second.is_cancelled());
     }
 }

@@ -86,25 +86,31 @@ impl Supervisor {
         let mut renewed = Instant::now();
         let mut renewal = tokio::time::interval(RENEW);
         while !stop.is_cancelled() {
-            match self.claim(own, &connections, &stop).await {
-                Ok(()) => own = false,
+            let wait = match self.claim(own, &connections, &stop).await {
+                Ok(claimed) => {
+                    own = false;
+                    if claimed { Duration::ZERO } else { CLAIM }
+                }
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "no mailbox could be claimed"
                     );
+                    CLAIM
                 }
-            }
+            };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
-                () = app.signals.sync_woken() => {}
-                () = tokio::time::sleep(CLAIM) => {}
+                // However many mailboxes there are to claim: what is held must not run out meanwhile.
                 _ = renewal.tick() => match self.renew().await {
                     Ok(()) => renewed = Instant::now(),
                     Err(error) => {
                         tracing::error!(error = &error as &dyn std::error::Error, "the leases could not be renewed");
                     }
                 },
+                () = app.signals.sync_woken() => {}
+                () = tokio::time::sleep(wait) => {}
             }
             if renewed.elapsed() > LOST && !app.store.is_embedded() {
                 connections.cancel();
@@ -120,28 +126,26 @@ impl Supervisor {
         self.shared.tasks.wait().await;
     }
 
-    /// Claims what is free and starts its tasks; `own`, what this node held before it was started again.
+    /// Claims some of what is free and starts its tasks; `own`, what this node held before it was started again. Answers
+    /// whether there was any, and so may be more.
     async fn claim(
         &self,
         own: bool,
         connections: &CancellationToken,
         stop: &CancellationToken,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let app = &self.shared.app;
-        if own {
-            for lease in leases::retake(app, &self.node).await? {
-                self.start(lease, connections.child_token(), stop.clone());
-            }
+        let mut claimed = if own {
+            leases::retake(app, &self.node).await?
+        } else {
+            Vec::new()
+        };
+        claimed.append(&mut leases::claim(app, &self.node).await?);
+        let found = !claimed.is_empty();
+        for lease in claimed {
+            self.start(lease, connections.child_token(), stop.clone());
         }
-        loop {
-            let claimed = leases::claim(app, &self.node).await?;
-            if claimed.is_empty() {
-                return Ok(());
-            }
-            for lease in claimed {
-                self.start(lease, connections.child_token(), stop.clone());
-            }
-        }
+        Ok(found)
     }
 
     /// Renews the leases, and puts right what they say: ends the tasks of those that another node has taken, or that this
