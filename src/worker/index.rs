@@ -15,6 +15,8 @@ use crate::{
 const POLL: Duration = Duration::from_secs(5);
 /// How long it waits after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long it waits once it is woken: who has just stored a message has more to do, and another may follow.
+const GATHER: Duration = Duration::from_millis(50);
 /// While many messages are being stored they wait for the index, but not longer than this; then it rests for so many times
 /// as long as it worked. Both share the processor, and the one writer of SQLite.
 const LAG: TimeDelta = TimeDelta::seconds(30);
@@ -48,7 +50,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = app.signals.index_woken() => {}
+            () = app.signals.index_woken() => {
+                stop.run_until_cancelled(tokio::time::sleep(GATHER)).await;
+            }
             () = tokio::time::sleep(wait) => {}
         }
     }

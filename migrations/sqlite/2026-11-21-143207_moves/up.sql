@@ -7,5 +7,5 @@ CREATE TABLE moves (
     PRIMARY KEY (tenant_id, message_id),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, message_id) REFERENCES messages (tenant_id, id) ON DELETE CASCADE
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX moves_by_mailbox ON moves (tenant_id, mailbox_id, until);

@@ -10,7 +10,7 @@ UPDATE mailboxes SET backfilled_at = last_synced_at WHERE sync_folder IS NULL;
 CREATE TABLE event_counters (
     tenant_id BLOB NOT NULL PRIMARY KEY REFERENCES tenants (id) ON DELETE CASCADE,
     position INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Ids and what cannot be read later; the rest is read from the message and the mailbox when an event is shown, so that
 -- what is erased there is not kept here. An event outlives its message, and the agent or team that the mailbox was bound
@@ -28,7 +28,7 @@ CREATE TABLE events (
     created_at INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, position),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailboxes (tenant_id, id) ON DELETE CASCADE
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX events_by_mailbox ON events (tenant_id, mailbox_id, position) WHERE mailbox_id IS NOT NULL;
 -- A message is announced once.
 CREATE UNIQUE INDEX events_received ON events (tenant_id, message_id) WHERE type = 'message.received';

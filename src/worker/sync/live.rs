@@ -31,6 +31,8 @@ use crate::{
 /// IDLE is begun again after this long (RFC 2177 says 29 minutes at most), and sooner for Gmail, which drops it.
 const IDLE: Duration = Duration::from_secs(29 * 60);
 const IDLE_GMAIL: Duration = Duration::from_secs(9 * 60);
+/// How long the pass after news waits: they are read at once then, and more of them may follow.
+const GATHER: Duration = Duration::from_millis(20);
 /// How often folders other than INBOX are looked at.
 const OTHERS: Duration = Duration::from_secs(5 * 60);
 /// How often INBOX is looked at during a backfill, where there can be no IDLE.
@@ -164,6 +166,9 @@ impl<'c> Connection<'c> {
             let look = Instant::now() >= others;
             let pass = async {
                 self.take_told().await?;
+                if self.taken.is_some() {
+                    tokio::time::sleep(GATHER).await;
+                }
                 self.look(look).await
             };
             switch
