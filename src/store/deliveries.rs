@@ -140,6 +140,30 @@ pub struct Mark {
     pub attempt: Attempt,
 }
 
+impl Mark {
+    fn write(&self) -> (Uuid, i64, Marked) {
+        let Self {
+            id,
+            claim,
+            status,
+            attempts,
+            next_at,
+            attempt,
+        } = self;
+        let marked = Marked {
+            status: status.as_str(),
+            attempts: count(*attempts),
+            due_at: next_at.map(At),
+            attempted_at: Some(At(attempt.at)),
+            duration_ms: i64::try_from(attempt.duration.as_millis()).ok(),
+            response_status: attempt.status.map(i32::from),
+            response_body: attempt.body.clone(),
+            error: attempt.error.clone(),
+        };
+        (*id, *claim, marked)
+    }
+}
+
 fn count(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
@@ -293,27 +317,11 @@ impl Conn {
         on!(self, deliveries::claim(tenant, ids, until))
     }
 
-    /// Marks a delivery; false when it was taken again since, or made anew.
-    pub async fn mark_delivery(&mut self, tenant: TenantId, mark: Mark) -> Result<bool> {
-        let Mark {
-            id,
-            claim,
-            status,
-            attempts,
-            next_at,
-            attempt,
-        } = mark;
-        let marked = Marked {
-            status: status.as_str(),
-            attempts: count(attempts),
-            due_at: next_at.map(At),
-            attempted_at: Some(At(attempt.at)),
-            duration_ms: i64::try_from(attempt.duration.as_millis()).ok(),
-            response_status: attempt.status.map(i32::from),
-            response_body: attempt.body,
-            error: attempt.error,
-        };
-        on!(self, deliveries::mark(tenant, id, claim, &marked))
+    /// Marks deliveries; false for one that was taken again since, or made anew.
+    pub async fn mark_deliveries(&mut self, tenant: TenantId, marks: &[Mark]) -> Result<Vec<bool>> {
+        let marks: Vec<_> = marks.iter().map(Mark::write).collect();
+        let changed = on!(self, deliveries::mark(tenant, &marks))?;
+        Ok(changed.into_iter().map(|rows| rows > 0).collect())
     }
 
     /// Leaves a delivery that was taken under this number to its sender for longer; false when it is somebody else's.

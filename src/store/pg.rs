@@ -97,6 +97,20 @@ macro_rules! insert_at_once {
     };
 }
 
+/// Runs a statement for each of some rows, all of them sent before the first is answered; answers how many rows each changed.
+macro_rules! for_each {
+    ($conn:expr, $rows:expr, |$row:ident| $statement:expr) => {{
+        let shared = &*$conn;
+        let runs = $rows.iter().map(|$row| async move {
+            let mut conn = shared;
+            $crate::store::statement::Prepared($statement)
+                .execute(&mut conn)
+                .await
+        });
+        futures_util::future::try_join_all(runs).await
+    }};
+}
+
 /// Reads all rows of a query.
 macro_rules! load {
     ($conn:expr, $query:expr) => {

@@ -82,6 +82,24 @@ macro_rules! insert_all {
     };
 }
 
+/// Runs a statement for each of some rows; answers how many rows each changed.
+macro_rules! for_each {
+    ($conn:expr, $rows:expr, |$row:ident| $statement:expr) => {
+        async {
+            let mut changed = Vec::with_capacity($rows.len());
+            for $row in $rows {
+                changed.push(
+                    $crate::store::statement::Prepared($statement)
+                        .execute($conn)
+                        .await?,
+                );
+            }
+            diesel::QueryResult::Ok(changed)
+        }
+        .await
+    };
+}
+
 /// Reads all rows of a query, decoded while they are read, in one hop to the blocking pool: `diesel-async` would copy each
 /// value of each row first.
 macro_rules! load {

@@ -1,7 +1,10 @@
 //! The delivery of webhooks: endpoints take their turns, fairly between tenants, and no request waits for another's answer.
 //!
 //! The database is the truth: what is held here are only the endpoints that are about to have a turn and the requests that
-//! are on the wire. A process that dies loses neither: leases end, and both are found again.
+//! they have taken. A process that dies loses neither: leases end, and both are found again.
+
+mod lane;
+mod request;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -15,20 +18,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::lane::Lane;
 use crate::{
-    mail::{http::HttpError, oauth::retry_after},
-    model::{
-        Error, Result,
-        endpoint_form::{self, EndpointForm},
-        id::TenantId,
-        webhook,
-    },
+    model::{Result, id::TenantId, webhook},
     service::{
-        App, barrier,
+        App,
         deliveries::{self, Job, Sent, Taken, Turn},
-        metrics::Tried,
     },
-    wire::{plannr, v1},
 };
 
 /// Most requests that are on the wire at once.
@@ -45,8 +41,6 @@ const POLL: TimeDelta = TimeDelta::seconds(2);
 const AGREE: Duration = Duration::from_secs(10);
 /// How long to wait after a failure of our own.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How much of an answer is kept, in bytes.
-const KEPT: usize = 1_024;
 
 /// Hands out turns and sends what they take.
 pub struct Dispatcher {
@@ -57,11 +51,22 @@ pub struct Dispatcher {
     last: Option<TenantId>,
     /// The tenants with events that are not looked at.
     news: BTreeSet<TenantId>,
-    sends: JoinSet<(TenantId, Uuid, Option<Sent>)>,
+    /// The endpoints that have taken requests.
+    lanes: HashMap<Uuid, Lane>,
+    sends: JoinSet<Ended>,
     in_flight: HashMap<TenantId, usize>,
     /// When it is to be looked for endpoints whose time has come, and for events of other nodes.
     due: Option<DateTime<Utc>>,
     poll: DateTime<Utc>,
+}
+
+/// A request that has ended.
+struct Ended {
+    tenant: TenantId,
+    endpoint: Uuid,
+    taken: Instant,
+    /// What came of it; `None` where nothing did.
+    sent: Option<Sent>,
 }
 
 /// The endpoints of one tenant, in the order in which they came.
@@ -79,17 +84,11 @@ impl Ready {
         self.sent.entry(endpoint).or_default().extend(sent);
     }
 
-    fn take(&mut self, count: usize, room: usize) -> Vec<Turn> {
+    fn take(&mut self, count: usize) -> Vec<(Uuid, Vec<Sent>)> {
         let taken = self.order.len().min(count);
-        let mut turns = Vec::with_capacity(taken);
-        for endpoint in self.order.drain(..taken) {
-            turns.push(Turn {
-                endpoint,
-                sent: self.sent.remove(&endpoint).unwrap_or_default(),
-                room,
-            });
-        }
-        turns
+        let endpoints = self.order.drain(..taken);
+        let with_sent = endpoints.map(|endpoint| (endpoint, self.sent.remove(&endpoint).unwrap_or_default()));
+        with_sent.collect()
     }
 }
 
@@ -121,6 +120,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(wait) => {}
         }
     }
+    report(dispatcher.give_back().await);
     while dispatcher.is_sending() {
         dispatcher.finish().await;
         report(dispatcher.record().await);
@@ -145,6 +145,7 @@ impl Dispatcher {
             ready: BTreeMap::new(),
             last: None,
             news: BTreeSet::new(),
+            lanes: HashMap::new(),
             sends: JoinSet::new(),
             in_flight: HashMap::new(),
             due: Some(DateTime::UNIX_EPOCH),
@@ -239,25 +240,50 @@ impl Dispatcher {
             return Ok(());
         };
         let together = TOGETHER.min(room.max(1));
-        let turns = ready.take(together, room / together);
+        let share = room / together;
+        let taken = ready.take(together);
         if ready.order.is_empty() {
             self.ready.remove(&tenant);
         }
+        let nothing = Lane::default();
+        let turns = taken.into_iter().map(|(endpoint, sent)| {
+            let lane = self.lanes.get(&endpoint).unwrap_or(&nothing);
+            lane.turn(endpoint, sent, share)
+        });
+        let turns: Vec<Turn> = turns.collect();
         let again = turns.clone();
         let taken = deliveries::turns(&self.app, tenant, turns).await;
         let Taken { jobs, due } = taken.inspect_err(|_| self.put_back(tenant, again))?;
         self.due = self.due.into_iter().chain(due).min();
+        let mut endpoints = BTreeSet::new();
         for job in jobs {
-            *self.in_flight.entry(tenant).or_default() += 1;
-            let app = self.app.clone();
-            self.sends.spawn(async move {
-                let (tenant, endpoint) = (job.tenant, job.endpoint);
-                // One that panics leaves its delivery to the end of its lease.
-                let sent = AssertUnwindSafe(send(&app, job)).catch_unwind().await;
-                (tenant, endpoint, sent.unwrap_or_default())
-            });
+            endpoints.insert(job.endpoint);
+            self.lanes.entry(job.endpoint).or_default().push(job);
+        }
+        for endpoint in endpoints {
+            let on_wire = self.lanes.get(&endpoint).map_or(0, Lane::on_wire);
+            self.send(endpoint, webhook::IN_FLIGHT.min(on_wire + share));
         }
         Ok(())
+    }
+
+    /// Sends what an endpoint has taken, until so many requests to it are on the wire.
+    fn send(&mut self, endpoint: Uuid, most: usize) {
+        while let Some(job) = self.lanes.get_mut(&endpoint).and_then(|lane| lane.next(most)) {
+            *self.in_flight.entry(job.tenant).or_default() += 1;
+            let app = self.app.clone();
+            self.sends.spawn(async move {
+                let (tenant, endpoint, taken) = (job.tenant, job.endpoint, job.since);
+                // One that panics leaves its delivery to the end of its lease.
+                let sent = AssertUnwindSafe(request::send(&app, job)).catch_unwind().await;
+                Ended {
+                    tenant,
+                    endpoint,
+                    taken,
+                    sent: sent.unwrap_or_default(),
+                }
+            });
+        }
     }
 
     /// Turns that could not be given: what came of requests is not forgotten.
@@ -268,29 +294,64 @@ impl Dispatcher {
         }
     }
 
-    /// Waits until a request has ended, and gives the endpoints of all that have a turn.
+    /// Waits until a request has ended. The next one to its endpoint follows it at once; where there is none, the endpoint
+    /// has a turn.
     pub async fn finish(&mut self) {
-        let mut ended = self.sends.join_next().await;
-        while let Some(one) = ended {
-            if let Ok((tenant, endpoint, sent)) = one {
-                if let Some(count) = self.in_flight.get_mut(&tenant) {
-                    *count = count.saturating_sub(1);
-                    if *count == 0 {
-                        self.in_flight.remove(&tenant);
-                    }
-                }
-                self.ready.entry(tenant).or_default().add(endpoint, sent);
+        let mut next = self.sends.join_next().await;
+        while let Some(ended) = next {
+            if let Ok(ended) = ended {
+                self.end(ended);
             }
-            ended = self.sends.try_join_next();
+            next = self.sends.try_join_next();
         }
+    }
+
+    fn end(&mut self, ended: Ended) {
+        let Ended {
+            tenant,
+            endpoint,
+            taken,
+            sent,
+        } = ended;
+        if let Some(count) = self.in_flight.get_mut(&tenant) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.in_flight.remove(&tenant);
+            }
+        }
+        let lane = self.lanes.entry(endpoint).or_default();
+        let marked = lane.ended(taken, sent);
+        let one_more = lane.on_wire() + 1;
+        if lane.is_empty() {
+            self.lanes.remove(&endpoint);
+        }
+        if let Some(sent) = marked {
+            self.ready.entry(tenant).or_default().add(endpoint, sent);
+        }
+        self.send(endpoint, one_more);
+    }
+
+    /// Gives back what was taken and is not on the wire.
+    pub async fn give_back(&mut self) -> Result<()> {
+        let mut waiting: HashMap<TenantId, Vec<Job>> = HashMap::new();
+        for job in self.lanes.values_mut().flat_map(Lane::give_up) {
+            waiting.entry(job.tenant).or_default().push(job);
+        }
+        for (tenant, jobs) in waiting {
+            deliveries::give_back(&self.app, tenant, jobs).await?;
+        }
+        Ok(())
     }
 
     /// Marks what has ended, and takes nothing new.
     pub async fn record(&mut self) -> Result<()> {
         while let Some((tenant, mut ready)) = self.ready.pop_first() {
-            let turns = ready.take(usize::MAX, 0);
-            let turns = turns.into_iter().filter(|turn| !turn.sent.is_empty()).collect();
-            deliveries::turns(&self.app, tenant, turns).await?;
+            let ended = ready
+                .take(usize::MAX)
+                .into_iter()
+                .filter(|(_, sent)| !sent.is_empty());
+            let turns = ended.map(|(endpoint, sent)| Lane::default().turn(endpoint, sent, 0));
+            deliveries::turns(&self.app, tenant, turns.collect()).await?;
         }
         Ok(())
     }
@@ -304,97 +365,4 @@ impl Dispatcher {
         let wait = next.map(|next| next - self.app.clock.shared());
         wait.and_then(|wait| wait.to_std().ok()).unwrap_or_default()
     }
-}
-
-/// Sends one request; `None` where it must not be sent any more.
-async fn send(app: &App, job: Job) -> Option<Sent> {
-    let (at, begun) = (app.clock.shared(), Instant::now());
-    let (tenant, taken, since) = (job.tenant, job.taken, job.since);
-    let answer = match request(app, job, at) {
-        Ok(request) => {
-            let client = app.http.clone().with_deadline(deliveries::TIMEOUT);
-            let still = async { report(barrier::may_begin(app, tenant, taken, since).await) == Some(true) };
-            let sent = client.send_cut(request, KEPT, still).await;
-            sent.map_err(|error| said(&error)).transpose()?
-        }
-        Err(error) => {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a webhook request could not be written"
-            );
-            Err("The request could not be written.".to_owned())
-        }
-    };
-    fail::fail_point!("webhook_after_post", |_| std::process::abort());
-    let (retry_after, status, body, error) = match answer {
-        Ok(answer) => {
-            let body = String::from_utf8_lossy(answer.body()).replace('\0', "\u{fffd}");
-            let wait = retry_after(answer.headers(), at);
-            (wait, Some(answer.status().as_u16()), Some(body), None)
-        }
-        Err(error) => (None, None, None, Some(error)),
-    };
-    let duration = begun.elapsed();
-    let tried = match status {
-        Some(200..=299) => Tried::Succeeded,
-        Some(_) => Tried::Refused,
-        None => Tried::Failed,
-    };
-    app.metrics.attempt(tried, duration);
-    Some(Sent {
-        taken,
-        attempt: webhook::Attempt {
-            at,
-            duration,
-            status,
-            body,
-            error,
-        },
-        retry_after,
-    })
-}
-
-/// What is told of a request that got no answer.
-fn said(error: &HttpError) -> String {
-    let text: String = error.to_string().chars().take(KEPT).collect();
-    text.replace('\0', "\u{fffd}")
-}
-
-/// The signed request, in its endpoint's form.
-fn request(app: &App, job: Job, at: DateTime<Utc>) -> Result<http::Request<Vec<u8>>> {
-    let (event, base) = (job.event, &app.config.http.public_url);
-    let (trace, id, timestamp) = (event.id, event.id.to_string(), at.timestamp());
-    let request = http::Request::post(&job.url)
-        .header("content-type", "application/json")
-        .header("user-agent", concat!("postroom/", env!("CARGO_PKG_VERSION")))
-        .header("webhook-id", &id)
-        .header("traceparent", traceparent(trace));
-    let request = match job.form {
-        EndpointForm::Standard => {
-            let body = v1::delivery::payload(event, base)?;
-            let signature = webhook::sign(&job.secrets, &id, timestamp, &body)?;
-            request
-                .header("webhook-timestamp", timestamp)
-                .header("webhook-signature", signature)
-                .body(body)
-        }
-        EndpointForm::Plannr { events: _ } => {
-            let body = plannr::delivery::payload(event, base)?;
-            let newest = job.secrets.first();
-            let newest = newest.ok_or_else(|| Error::internal("a webhook endpoint has no secret"))?;
-            let signature = endpoint_form::sign_body(newest, &body)?;
-            request.header("x-signature", signature).body(body)
-        }
-    };
-    request.map_err(Error::internal)
-}
-
-/// The attempt as a span of its own (W3C Trace Context, section 3.2). All attempts of all endpoints at an event are of one
-/// trace, whose id is the event's.
-fn traceparent(event: Uuid) -> String {
-    format!(
-        "00-{}-{:016x}-01",
-        event.simple(),
-        rand::random_range(1..=u64::MAX)
-    )
 }

@@ -18,7 +18,7 @@ use crate::{
         deliveries::{Found, Marked, NewRow, Row},
         events::{Found as FoundEvent, KnownRow, Row as EventRow},
         schema::{events, mailboxes, messages, webhook_deliveries, webhook_endpoints},
-        statement::Prepared,
+        statement::{Limited, Prepared},
         types::{At, Guid, Id},
     },
 };
@@ -82,21 +82,19 @@ pub(crate) async fn due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<(Id, i64, Option<Id>, i64, i32)>> {
-    Ok(webhook_deliveries::table
+    let due = webhook_deliveries::table
         .filter(webhook_deliveries::tenant_id.eq(Id(tenant.0)))
         .filter(webhook_deliveries::endpoint_id.eq(Id(endpoint)))
         .filter(webhook_deliveries::due_at.le(At(now)))
         .order((webhook_deliveries::due_at, webhook_deliveries::position))
-        .limit(limit)
         .select((
             webhook_deliveries::id,
             webhook_deliveries::position,
             webhook_deliveries::mailbox_id,
             webhook_deliveries::claim,
             webhook_deliveries::attempts,
-        ))
-        .load(conn)
-        .await?)
+        ));
+    Ok(Limited::new(due, limit).load(conn).await?)
 }
 
 pub(crate) async fn share_gates(
@@ -191,12 +189,11 @@ macro_rules! mine {
 pub(crate) async fn mark(
     conn: &mut Connection,
     tenant: TenantId,
-    id: Uuid,
-    claim: i64,
-    marked: &Marked,
-) -> Result<bool> {
-    let marking = diesel::update(mine!(tenant, id, claim)).set(marked);
-    Ok(Prepared(marking).execute(conn).await? > 0)
+    marks: &[(Uuid, i64, Marked)],
+) -> Result<Vec<usize>> {
+    Ok(for_each!(conn, marks, |one| {
+        diesel::update(mine!(tenant, one.0, one.1)).set(&one.2)
+    })?)
 }
 
 pub(crate) async fn renew(
@@ -219,14 +216,13 @@ pub(crate) async fn count_sending(
     endpoint: Uuid,
     now: DateTime<Utc>,
 ) -> Result<i64> {
-    Ok(webhook_deliveries::table
+    let sending = webhook_deliveries::table
         .filter(webhook_deliveries::tenant_id.eq(Id(tenant.0)))
         .filter(webhook_deliveries::endpoint_id.eq(Id(endpoint)))
         .filter(sql::<Bool>(SENDING))
         .filter(webhook_deliveries::due_at.gt(At(now)))
-        .count()
-        .get_result(conn)
-        .await?)
+        .count();
+    Ok(Prepared(sending).get_result(conn).await?)
 }
 
 pub(crate) async fn is_sending_of(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<bool> {

@@ -126,8 +126,8 @@ async fn deliveries(tx: &mut Conn, filled: Filled) -> Done {
             error: None,
         },
     };
-    assert!(tx.mark_delivery(tenant, mark.clone()).await?);
-    assert!(!tx.mark_delivery(tenant, mark).await?, "it is marked");
+    let marked = tx.mark_deliveries(tenant, &[mark.clone(), mark]).await?;
+    assert_eq!(marked, [true, false], "it is marked once");
     assert!(!tx.return_delivery(tenant, taken, at(5)).await?, "it is marked");
     tx.retry_delivery(tenant, one.id, at(5)).await?;
     tx.hold_deliveries(tenant, &[one.id]).await?;

@@ -3,6 +3,7 @@
 //! Requests go to a receiver of the test's own; the clock stands until the test moves it, and what the worker's loop does is
 //! done step by step, so that nothing sleeps.
 
+mod ahead;
 mod delivery;
 mod endpoints;
 mod fairness;

@@ -115,6 +115,7 @@ async fn promise_4_a_request_that_would_begin_late_asks_whether_it_still_may(bac
     let turn = Turn {
         endpoint: made.id,
         sent: Vec::new(),
+        held: 0,
         room: 1,
     };
     let mut taken = deliveries::turns(&world.app, owner.tenant, vec![turn.clone()])
