@@ -1,7 +1,7 @@
-//! The speed of webhooks: from a message's arrival at its server to the request at the receiver, a burst, and one event for
-//! many endpoints.
+//! The speed of webhooks: from a message's arrival at its server to the request at the receiver, a burst, one event for many
+//! endpoints, and what one tenant's dead endpoints cost another.
 //!
-//! `POSTROOM_BENCH_ARRIVALS` says how many messages are followed one by one (100), `POSTROOM_BENCH_BURST` how many come at
+//! `POSTROOM_BENCH_ARRIVALS` says how many messages are followed one by one (500), `POSTROOM_BENCH_BURST` how many come at
 //! once (5,000).
 
 mod receiver;
@@ -32,6 +32,8 @@ const BEFORE: usize = 20;
 const ENDPOINTS: usize = 100;
 /// How often one event is sent to all of them.
 const EVENTS: usize = 20;
+/// So many endpoints of another tenant never answer.
+const DEAD: usize = 20;
 /// How many requests of one endpoint are on their way at once: the floor has as many.
 const AT_ONCE: usize = postroom::model::webhook::IN_FLIGHT;
 /// How long anything may take.
@@ -44,6 +46,7 @@ pub(crate) async fn run(table: &mut Table) {
         arrivals(table, &server, backend).await;
         burst(table, &server, backend).await;
         fan_out(table, backend).await;
+        beside_the_dead(table, backend).await;
     }
 }
 
@@ -54,14 +57,14 @@ async fn world(server: &Dovecot, backend: Backend, user: &str) -> (Gateway, Tena
     let gateway = Gateway::start_with(backend, &[ca]).await;
     let tenant = gateway.tenant("Acme").await;
     let receiver = Receiver::start().await;
-    subscribe(&gateway, &tenant, &receiver, "message.received").await;
+    subscribe(&gateway, &tenant, &receiver.url, "message.received").await;
     let mailbox = connect(&gateway, &tenant, server, user).await.id;
     wait(&gateway, &tenant, mailbox, BEFORE).await;
     (gateway, tenant, mailbox, receiver)
 }
 
-async fn subscribe(gateway: &Gateway, tenant: &Tenant, receiver: &Receiver, kind: &str) {
-    let body = json!({"url": receiver.url, "event_types": [kind]});
+async fn subscribe(gateway: &Gateway, tenant: &Tenant, url: &str, kind: &str) {
+    let body = json!({"url": url, "event_types": [kind]});
     let (status, answer) = gateway
         .call("POST", &tenant.key, "/v1/webhook-endpoints", Some(body))
         .await;
@@ -70,7 +73,7 @@ async fn subscribe(gateway: &Gateway, tenant: &Tenant, receiver: &Receiver, kind
 
 /// From the arrival to the request, against the arrival and a bare client's notification by IDLE.
 async fn arrivals(table: &mut Table, server: &Dovecot, backend: Backend) {
-    let count = setting("POSTROOM_BENCH_ARRIVALS", 100);
+    let count = setting("POSTROOM_BENCH_ARRIVALS", 500);
     let user = format!("ida-{backend:?}").to_lowercase();
     let (gateway, _, _, mut receiver) = world(server, backend, &user).await;
     let mut idle = Idle::start(server, &user).await;
@@ -170,19 +173,9 @@ async fn fan_out(table: &mut Table, backend: Backend) {
     let tenant = gateway.tenant("Acme").await;
     let mut receiver = Receiver::start().await;
     for _ in 0..ENDPOINTS {
-        subscribe(&gateway, &tenant, &receiver, "mailbox.updated").await;
+        subscribe(&gateway, &tenant, &receiver.url, "mailbox.updated").await;
     }
-    let imap = json!({"host": "127.0.0.1", "port": 9, "security": "none", "username": "a", "password": "b"});
-    let body = json!({"address": "fan@example.org", "imap": imap});
-    let (status, mailbox) = gateway
-        .call("POST", &tenant.key, "/v1/mailboxes", Some(body))
-        .await;
-    assert_eq!(status, 201, "{mailbox:#}");
-    let path = format!("/v1/mailboxes/{}", mailbox["id"].as_str().unwrap());
-    // It is not tried again and again meanwhile.
-    gateway
-        .call("PATCH", &tenant.key, &path, Some(json!({"enabled": false})))
-        .await;
+    let path = mailbox_of(&gateway, &tenant).await;
     let mut sent = receiver.take(ENDPOINTS).await;
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
     for number in 0..EVENTS {
@@ -203,6 +196,83 @@ async fn fan_out(table: &mut Table, backend: Backend) {
         median(floors),
         Wanted::Nothing,
     );
+}
+
+/// A mailbox whose name can be changed; it is disabled, so that nobody tries it meanwhile.
+async fn mailbox_of(gateway: &Gateway, tenant: &Tenant) -> String {
+    let imap = json!({"host": "127.0.0.1", "port": 9, "security": "none", "username": "a", "password": "b"});
+    let body = json!({"address": "fan@example.org", "imap": imap});
+    let (status, mailbox) = gateway
+        .call("POST", &tenant.key, "/v1/mailboxes", Some(body))
+        .await;
+    assert_eq!(status, 201, "{mailbox:#}");
+    let path = format!("/v1/mailboxes/{}", mailbox["id"].as_str().unwrap());
+    gateway
+        .call("PATCH", &tenant.key, &path, Some(json!({"enabled": false})))
+        .await;
+    path
+}
+
+/// From the change to its webhook: alone, and while every endpoint of another tenant hangs.
+async fn beside_the_dead(table: &mut Table, backend: Backend) {
+    let gateway = Gateway::start(backend).await;
+    let (one, other) = (gateway.tenant("One").await, gateway.tenant("Other").await);
+    let mut receiver = Receiver::start().await;
+    subscribe(&gateway, &one, &receiver.url, "mailbox.updated").await;
+    let path = mailbox_of(&gateway, &one).await;
+    receiver.take(1).await;
+    let mut told = 1;
+    let alone = delays(&gateway, (&one, &path), &mut receiver, &mut told, None).await;
+    // Connections are taken by the kernel, and nobody reads from them.
+    let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", dead.local_addr().unwrap());
+    for _ in 0..DEAD {
+        subscribe(&gateway, &other, &url, "mailbox.updated").await;
+    }
+    let noisy = mailbox_of(&gateway, &other).await;
+    let beside = delays(
+        &gateway,
+        (&one, &path),
+        &mut receiver,
+        &mut told,
+        Some((&other, &noisy)),
+    )
+    .await;
+    gateway.stop().await;
+    table.value(
+        format!(
+            "how much later a webhook is while {DEAD} endpoints of another tenant hang, median, {backend:?}"
+        ),
+        " ms",
+        beside - alone,
+        Wanted::AtMost(100.0),
+    );
+}
+
+/// The median of a webhook's delay after its change, in milliseconds; `noisy` is changed before.
+async fn delays(
+    gateway: &Gateway,
+    (tenant, path): (&Tenant, &str),
+    receiver: &mut Receiver,
+    told: &mut usize,
+    noisy: Option<(&Tenant, &str)>,
+) -> f64 {
+    let mut delays = Vec::new();
+    for number in 0..EVENTS {
+        let rename = json!({"name": format!("Name {number}")});
+        if let Some((tenant, path)) = noisy {
+            gateway
+                .call("PATCH", &tenant.key, path, Some(rename.clone()))
+                .await;
+        }
+        let rename = json!({"name": format!("Name {told}")});
+        gateway.call("PATCH", &tenant.key, path, Some(rename)).await;
+        let begun = Instant::now();
+        *told += 1;
+        let came = receiver.take(*told).await;
+        delays.push(came[0].at.saturating_duration_since(begun).as_secs_f64() * 1e3);
+    }
+    median(delays)
 }
 
 /// A bare client that idles.
