@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-pub use self::turns::{AHEAD, Job, LEASE, Sent, Taken, Turn, give_back, turns};
+pub use self::turns::{AHEAD, Done, Job, LEASE, Sent, Taken, Turn, turns};
 use super::App;
 use crate::{
     model::{

@@ -23,7 +23,7 @@ use crate::{
     model::{Result, id::TenantId, webhook},
     service::{
         App,
-        deliveries::{self, Job, Sent, Taken, Turn},
+        deliveries::{self, Done, Sent, Taken, Turn},
     },
 };
 
@@ -64,7 +64,6 @@ pub struct Dispatcher {
 struct Ended {
     tenant: TenantId,
     endpoint: Uuid,
-    taken: Instant,
     /// What came of it; `None` where nothing did.
     sent: Option<Sent>,
 }
@@ -73,22 +72,24 @@ struct Ended {
 #[derive(Default)]
 struct Ready {
     order: VecDeque<Uuid>,
-    sent: HashMap<Uuid, Vec<Sent>>,
+    done: HashMap<Uuid, Done>,
 }
 
 impl Ready {
-    fn add(&mut self, endpoint: Uuid, sent: impl IntoIterator<Item = Sent>) {
-        if !self.sent.contains_key(&endpoint) {
+    fn add(&mut self, endpoint: Uuid, done: Done) {
+        if !self.done.contains_key(&endpoint) {
             self.order.push_back(endpoint);
         }
-        self.sent.entry(endpoint).or_default().extend(sent);
+        let all = self.done.entry(endpoint).or_default();
+        all.sent.extend(done.sent);
+        all.returned.extend(done.returned);
     }
 
-    fn take(&mut self, count: usize) -> Vec<(Uuid, Vec<Sent>)> {
+    fn take(&mut self, count: usize) -> Vec<(Uuid, Done)> {
         let taken = self.order.len().min(count);
         let endpoints = self.order.drain(..taken);
-        let with_sent = endpoints.map(|endpoint| (endpoint, self.sent.remove(&endpoint).unwrap_or_default()));
-        with_sent.collect()
+        let with_done = endpoints.map(|endpoint| (endpoint, self.done.remove(&endpoint).unwrap_or_default()));
+        with_done.collect()
     }
 }
 
@@ -120,7 +121,8 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(wait) => {}
         }
     }
-    report(dispatcher.give_back().await);
+    dispatcher.give_back();
+    report(dispatcher.record().await);
     while dispatcher.is_sending() {
         dispatcher.finish().await;
         report(dispatcher.record().await);
@@ -201,7 +203,10 @@ impl Dispatcher {
 
     fn add(&mut self, tenant: TenantId, endpoints: impl IntoIterator<Item = Uuid>) {
         for endpoint in endpoints {
-            self.ready.entry(tenant).or_default().add(endpoint, None);
+            self.ready
+                .entry(tenant)
+                .or_default()
+                .add(endpoint, Done::default());
         }
     }
 
@@ -246,9 +251,9 @@ impl Dispatcher {
             self.ready.remove(&tenant);
         }
         let nothing = Lane::default();
-        let turns = taken.into_iter().map(|(endpoint, sent)| {
+        let turns = taken.into_iter().map(|(endpoint, done)| {
             let lane = self.lanes.get(&endpoint).unwrap_or(&nothing);
-            lane.turn(endpoint, sent, share)
+            lane.turn(endpoint, done, share)
         });
         let turns: Vec<Turn> = turns.collect();
         let again = turns.clone();
@@ -273,13 +278,12 @@ impl Dispatcher {
             *self.in_flight.entry(job.tenant).or_default() += 1;
             let app = self.app.clone();
             self.sends.spawn(async move {
-                let (tenant, endpoint, taken) = (job.tenant, job.endpoint, job.since);
+                let (tenant, endpoint) = (job.tenant, job.endpoint);
                 // One that panics leaves its delivery to the end of its lease.
                 let sent = AssertUnwindSafe(request::send(&app, job)).catch_unwind().await;
                 Ended {
                     tenant,
                     endpoint,
-                    taken,
                     sent: sent.unwrap_or_default(),
                 }
             });
@@ -290,12 +294,11 @@ impl Dispatcher {
     fn put_back(&mut self, tenant: TenantId, turns: Vec<Turn>) {
         let ready = self.ready.entry(tenant).or_default();
         for turn in turns {
-            ready.add(turn.endpoint, turn.sent);
+            ready.add(turn.endpoint, turn.done);
         }
     }
 
-    /// Waits until a request has ended. The next one to its endpoint follows it at once; where there is none, the endpoint
-    /// has a turn.
+    /// Waits until a request has ended. What waits behind it follows at once; where nothing does, its endpoint has a turn.
     pub async fn finish(&mut self) {
         let mut next = self.sends.join_next().await;
         while let Some(ended) = next {
@@ -310,7 +313,6 @@ impl Dispatcher {
         let Ended {
             tenant,
             endpoint,
-            taken,
             sent,
         } = ended;
         if let Some(count) = self.in_flight.get_mut(&tenant) {
@@ -320,37 +322,36 @@ impl Dispatcher {
             }
         }
         let lane = self.lanes.entry(endpoint).or_default();
-        let marked = lane.ended(taken, sent);
-        let one_more = lane.on_wire() + 1;
-        if lane.is_empty() {
+        if let Some(done) = lane.ended(sent) {
+            self.ready.entry(tenant).or_default().add(endpoint, done);
+        } else {
+            let one_more = lane.on_wire() + 1;
+            self.send(endpoint, one_more);
+        }
+        if self.lanes.get(&endpoint).is_some_and(Lane::is_empty) {
             self.lanes.remove(&endpoint);
         }
-        if let Some(sent) = marked {
-            self.ready.entry(tenant).or_default().add(endpoint, sent);
-        }
-        self.send(endpoint, one_more);
     }
 
-    /// Gives back what was taken and is not on the wire.
-    pub async fn give_back(&mut self) -> Result<()> {
-        let mut waiting: HashMap<TenantId, Vec<Job>> = HashMap::new();
-        for job in self.lanes.values_mut().flat_map(Lane::give_up) {
-            waiting.entry(job.tenant).or_default().push(job);
+    /// Lets go of what was taken and is not on the wire.
+    pub fn give_back(&mut self) {
+        for (endpoint, lane) in &mut self.lanes {
+            let Some(tenant) = lane.tenant() else { continue };
+            self.ready
+                .entry(tenant)
+                .or_default()
+                .add(*endpoint, lane.give_up());
         }
-        for (tenant, jobs) in waiting {
-            deliveries::give_back(&self.app, tenant, jobs).await?;
-        }
-        Ok(())
     }
 
-    /// Marks what has ended, and takes nothing new.
+    /// Notes what has become of deliveries, and takes nothing new.
     pub async fn record(&mut self) -> Result<()> {
         while let Some((tenant, mut ready)) = self.ready.pop_first() {
-            let ended = ready
+            let done = ready
                 .take(usize::MAX)
                 .into_iter()
-                .filter(|(_, sent)| !sent.is_empty());
-            let turns = ended.map(|(endpoint, sent)| Lane::default().turn(endpoint, sent, 0));
+                .filter(|(_, done)| !done.is_empty());
+            let turns = done.map(|(endpoint, done)| Lane::default().turn(endpoint, done, 0));
             deliveries::turns(&self.app, tenant, turns.collect()).await?;
         }
         Ok(())

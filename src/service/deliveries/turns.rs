@@ -61,13 +61,29 @@ pub struct Sent {
     pub retry_after: Option<Duration>,
 }
 
+/// What has become of deliveries that were taken.
+#[derive(Debug, Clone, Default)]
+pub struct Done {
+    /// What came of requests.
+    pub sent: Vec<Sent>,
+    /// Those that are not sent.
+    pub returned: Vec<DueDelivery>,
+}
+
+impl Done {
+    /// True where nothing has.
+    pub const fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.returned.is_empty()
+    }
+}
+
 /// An endpoint's turn.
 #[derive(Debug, Clone)]
 pub struct Turn {
     /// The endpoint.
     pub endpoint: Uuid,
-    /// What came of its requests since the last one.
-    pub sent: Vec<Sent>,
+    /// What has become of its deliveries since the last one.
+    pub done: Done,
     /// How many of its deliveries the sender has, on the wire or behind those that are.
     pub held: usize,
     /// How many more the sender has room for.
@@ -157,7 +173,11 @@ async fn take(
         return Ok((None, None));
     };
     let mut endpoint = locked.endpoint;
-    let health = mark(tx, journal, tenant, &mut endpoint, locked.health, turn.sent, now).await?;
+    let Done { sent, returned } = turn.done;
+    let health = mark(tx, journal, tenant, &mut endpoint, locked.health, sent, now).await?;
+    for one in returned {
+        tx.return_delivery(tenant, (one.id, one.claim), now).await?;
+    }
     if !endpoint.enabled {
         tx.end_turn(tenant, id, endpoint.last_attempt_at, None).await?;
         return Ok((None, None));
@@ -268,20 +288,6 @@ fn outcome(sent: Sent, now: DateTime<Utc>) -> Mark {
         next_at: delay.map(|delay| now + delay),
         attempt,
     }
-}
-
-/// Gives deliveries back that were taken and are not sent.
-pub async fn give_back(app: &App, tenant: TenantId, jobs: Vec<Job>) -> Result<()> {
-    let now = app.clock.shared();
-    app.write(move |tx| {
-        Box::pin(async move {
-            for one in jobs.into_iter().map(|job| job.taken) {
-                tx.return_delivery(tenant, (one.id, one.claim), now).await?;
-            }
-            Ok(())
-        })
-    })
-    .await
 }
 
 /// Takes deliveries whose time has come, so many at most. Those of messages whose mailbox is disabled wait until it is

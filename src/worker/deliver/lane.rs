@@ -1,46 +1,43 @@
 //! The requests to one endpoint that this process has taken: a few on the wire, the next ones behind them, and what came of
 //! those that have ended.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
+
+use uuid::Uuid;
 
 use crate::{
-    model::webhook::IN_FLIGHT,
-    service::deliveries::{AHEAD, Job, Sent, Turn},
+    model::{id::TenantId, webhook::IN_FLIGHT},
+    service::deliveries::{AHEAD, Done, Job, Sent, Turn},
 };
 
 /// An endpoint that answers sooner than this has more taken for it than is on the wire.
 const QUICK: Duration = Duration::from_millis(50);
-/// So long after requests were taken it is marked what came of those that have ended, even if others still wait.
-const MARKED: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Lane {
     waiting: VecDeque<Job>,
     on_wire: usize,
-    sent: Vec<Sent>,
+    done: Done,
 }
 
 impl Lane {
     /// True where there is nothing to remember.
     pub(super) fn is_empty(&self) -> bool {
-        self.on_wire == 0 && self.waiting.is_empty() && self.sent.is_empty()
+        self.on_wire == 0 && self.waiting.is_empty() && self.done.is_empty()
     }
 
     /// The turn that the endpoint is to have: `share` is how many more requests to it there is room for on the wire.
-    pub(super) fn turn(&self, endpoint: uuid::Uuid, sent: Vec<Sent>, share: usize) -> Turn {
+    pub(super) fn turn(&self, endpoint: Uuid, done: Done, share: usize) -> Turn {
         let held = self.waiting.len() + self.on_wire;
-        let is_quick = |sent: &Sent| sent.attempt.succeeded() && sent.attempt.duration < QUICK;
-        let most = if share > 0 && !sent.is_empty() && sent.iter().all(is_quick) {
+        let is_quick = !done.sent.is_empty() && done.sent.iter().all(is_quick);
+        let most = if share > 0 && is_quick && done.returned.is_empty() {
             AHEAD
         } else {
             IN_FLIGHT.min(held + share)
         };
         Turn {
             endpoint,
-            sent,
+            done,
             held,
             room: most.saturating_sub(held),
         }
@@ -58,16 +55,30 @@ impl Lane {
         Some(next)
     }
 
-    /// A request that was taken then has ended. Answers what has come of all where that is to be marked now.
-    pub(super) fn ended(&mut self, taken: Instant, sent: Option<Sent>) -> Option<Vec<Sent>> {
+    /// A request has ended. Answers what has become of all where the endpoint is to have a turn: once nothing waits any more,
+    /// as nothing does behind a failure or a slow answer.
+    pub(super) fn ended(&mut self, sent: Option<Sent>) -> Option<Done> {
         self.on_wire = self.on_wire.saturating_sub(1);
-        self.sent.extend(sent);
-        (self.waiting.is_empty() || taken.elapsed() > MARKED).then(|| std::mem::take(&mut self.sent))
+        let goes_on = sent.as_ref().is_some_and(is_quick);
+        self.done.sent.extend(sent);
+        if goes_on && !self.waiting.is_empty() {
+            return None;
+        }
+        Some(self.give_up())
     }
 
-    /// Takes back what waits.
-    pub(super) fn give_up(&mut self) -> impl Iterator<Item = Job> {
-        std::mem::take(&mut self.waiting).into_iter()
+    /// Lets go of what waits: what has become of all.
+    pub(super) fn give_up(&mut self) -> Done {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.done
+            .returned
+            .extend(waiting.into_iter().map(|job| job.taken));
+        std::mem::take(&mut self.done)
+    }
+
+    /// Whose requests wait.
+    pub(super) fn tenant(&self) -> Option<TenantId> {
+        self.waiting.front().map(|job| job.tenant)
     }
 
     pub(super) const fn on_wire(&self) -> usize {
@@ -75,10 +86,13 @@ impl Lane {
     }
 }
 
+fn is_quick(sent: &Sent) -> bool {
+    sent.attempt.succeeded() && sent.attempt.duration < QUICK
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use uuid::Uuid;
 
     use super::*;
     use crate::{
@@ -108,7 +122,11 @@ mod tests {
 
     #[test]
     fn only_for_an_endpoint_that_answers_quickly_more_is_taken_than_goes_on_the_wire() {
-        let room = |sent, share| Lane::default().turn(Uuid::nil(), sent, share).room;
+        let done = |sent| Done {
+            sent,
+            returned: Vec::new(),
+        };
+        let room = |sent, share| Lane::default().turn(Uuid::nil(), done(sent), share).room;
         assert_eq!(room(Vec::new(), 32), IN_FLIGHT, "nothing is known of it");
         assert_eq!(room(vec![sent(200, 1), sent(204, 49)], 32), AHEAD);
         assert_eq!(room(vec![sent(200, 1), sent(200, 50)], 32), IN_FLIGHT);
@@ -118,9 +136,9 @@ mod tests {
             on_wire: 3,
             ..Lane::default()
         };
-        let turn = busy.turn(Uuid::nil(), Vec::new(), 32);
+        let turn = busy.turn(Uuid::nil(), Done::default(), 32);
         assert_eq!((turn.held, turn.room), (3, IN_FLIGHT - 3));
-        let turn = busy.turn(Uuid::nil(), vec![sent(200, 1)], 1);
+        let turn = busy.turn(Uuid::nil(), done(vec![sent(200, 1)]), 1);
         assert_eq!((turn.held, turn.room), (3, AHEAD - 3));
     }
 }

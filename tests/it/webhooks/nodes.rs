@@ -16,7 +16,7 @@ use postroom::{
     },
     service::{
         barrier,
-        deliveries::{self, Turn},
+        deliveries::{self, Done, Turn},
         mailboxes,
     },
     worker::deliver::Dispatcher,
@@ -114,7 +114,7 @@ async fn promise_4_a_request_that_would_begin_late_asks_whether_it_still_may(bac
     );
     let turn = Turn {
         endpoint: made.id,
-        sent: Vec::new(),
+        done: Done::default(),
         held: 0,
         room: 1,
     };
