@@ -1,7 +1,5 @@
 //! The forms in which webhook endpoints are sent events: our own, and that of Plannr's webhook subscriptions.
 
-use std::fmt::Write;
-
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
@@ -71,12 +69,7 @@ pub fn sign_body(secret: &SecretString, body: &[u8]) -> Result<String> {
         .chain_update(body)
         .finalize()
         .into_bytes();
-    let mut signature = String::with_capacity(mac.len() * 2);
-    for byte in mac {
-        // Writing to a string never fails.
-        let _ = write!(signature, "{byte:02x}");
-    }
-    Ok(signature)
+    Ok(base16ct::lower::encode_string(&mac))
 }
 
 #[cfg(test)]

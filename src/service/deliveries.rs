@@ -77,6 +77,7 @@ pub async fn retry(app: &App, caller: &Caller, id: Uuid) -> Result<Delivery> {
     app.signals.wake_deliver();
     Ok(retried)
 }
+
 /// What was found in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spread {

@@ -1,7 +1,6 @@
 //! The raw bytes of large messages, content-addressed within their tenant: in a folder, or in an S3 bucket.
 
 use std::{
-    fmt::Write,
     fs, io,
     ops::Range,
     path::{Path as FsPath, PathBuf},
@@ -213,10 +212,7 @@ impl Blobs {
     }
 
     fn path(&self, tenant: TenantId, sha256: &[u8; 32]) -> Path {
-        let mut name = String::with_capacity(64);
-        for byte in sha256 {
-            let _ = write!(name, "{byte:02x}");
-        }
+        let name = base16ct::lower::encode_string(sha256);
         let folder = name.get(..2).unwrap_or_default();
         self.path_of(&[&tenant.0.simple().to_string(), folder, &name])
     }

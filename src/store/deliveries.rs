@@ -141,7 +141,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    fn write(&self) -> (Uuid, i64, Marked) {
+    fn write(self) -> (Uuid, i64, Marked) {
         let Self {
             id,
             claim,
@@ -152,15 +152,15 @@ impl Mark {
         } = self;
         let marked = Marked {
             status: status.as_str(),
-            attempts: count(*attempts),
+            attempts: count(attempts),
             due_at: next_at.map(At),
             attempted_at: Some(At(attempt.at)),
             duration_ms: i64::try_from(attempt.duration.as_millis()).ok(),
             response_status: attempt.status.map(i32::from),
-            response_body: attempt.body.clone(),
-            error: attempt.error.clone(),
+            response_body: attempt.body,
+            error: attempt.error,
         };
-        (*id, *claim, marked)
+        (id, claim, marked)
     }
 }
 
@@ -318,8 +318,8 @@ impl Conn {
     }
 
     /// Marks deliveries; false for one that was taken again since, or made anew.
-    pub async fn mark_deliveries(&mut self, tenant: TenantId, marks: &[Mark]) -> Result<Vec<bool>> {
-        let marks: Vec<_> = marks.iter().map(Mark::write).collect();
+    pub async fn mark_deliveries(&mut self, tenant: TenantId, marks: Vec<Mark>) -> Result<Vec<bool>> {
+        let marks: Vec<_> = marks.into_iter().map(Mark::write).collect();
         let changed = on!(self, deliveries::mark(tenant, &marks))?;
         Ok(changed.into_iter().map(|rows| rows > 0).collect())
     }

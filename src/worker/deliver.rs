@@ -352,7 +352,10 @@ impl Dispatcher {
                 .into_iter()
                 .filter(|(_, done)| !done.is_empty());
             let turns = done.map(|(endpoint, done)| Lane::default().turn(endpoint, done, 0));
-            deliveries::turns(&self.app, tenant, turns.collect()).await?;
+            let turns: Vec<Turn> = turns.collect();
+            let again = turns.clone();
+            let recorded = deliveries::turns(&self.app, tenant, turns).await;
+            recorded.inspect_err(|_| self.put_back(tenant, again))?;
         }
         Ok(())
     }

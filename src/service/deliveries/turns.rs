@@ -1,6 +1,9 @@
 //! The turns of endpoints: what came of their deliveries is marked, and the next ones are taken.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
@@ -41,7 +44,7 @@ pub struct Job {
     /// What signs it, the newest first.
     pub secrets: Vec<SecretString>,
     /// In which form it is.
-    pub form: EndpointForm,
+    pub form: Arc<EndpointForm>,
     /// What it tells.
     pub event: Event,
     /// Which delivery it is.
@@ -142,7 +145,10 @@ pub async fn turns(app: &App, tenant: TenantId, mut turns: Vec<Turn>) -> Result<
         events,
     } in claimed
     {
-        let secrets = webhooks::open_secrets(&data_key, tenant, endpoint, &secrets, now)?;
+        let (form, secrets) = (
+            Arc::new(form),
+            webhooks::open_secrets(&data_key, tenant, endpoint, &secrets, now)?,
+        );
         for taken in taken {
             let event = events.iter().find(|event| event.position == taken.position);
             jobs.extend(event.map(|event| Job {
@@ -230,17 +236,18 @@ async fn mark(
     let last = sent.iter().map(|sent| sent.attempt.at).max();
     endpoint.last_attempt_at = endpoint.last_attempt_at.max(last);
     let marks: Vec<Mark> = sent.into_iter().map(|sent| outcome(sent, now)).collect();
-    for (mark, _) in marks
+    let came: Vec<_> = marks
         .iter()
-        .zip(tx.mark_deliveries(tenant, &marks).await?)
-        .filter(|(_, own)| *own)
-    {
-        health = if mark.status == DeliveryStatus::Succeeded {
+        .map(|mark| (mark.status, mark.attempt.status))
+        .collect();
+    let marked = tx.mark_deliveries(tenant, marks).await?;
+    for ((status, answer), _) in came.into_iter().zip(marked).filter(|(_, own)| *own) {
+        health = if status == DeliveryStatus::Succeeded {
             Health::mended()
         } else {
             health.worse(now)
         };
-        if mark.attempt.status == Some(GONE) {
+        if answer == Some(GONE) {
             reason = Some(DisabledReason::Gone);
         }
     }

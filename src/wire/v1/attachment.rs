@@ -1,7 +1,5 @@
 //! Attachments of messages.
 
-use std::fmt::Write as _;
-
 use poem_openapi::{Object, types::Example};
 use serde::Serialize;
 use uuid::Uuid;
@@ -56,7 +54,7 @@ impl From<model::attachment::Attachment> for Attachment {
             span: _,
         } = part;
         let created_at = created_at.into();
-        let sha256 = hex(&sha256);
+        let sha256 = base16ct::lower::encode_string(&sha256);
         Self {
             id,
             mailbox_id,
@@ -70,16 +68,6 @@ impl From<model::attachment::Attachment> for Attachment {
             created_at,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 impl Example for Attachment {

@@ -87,7 +87,7 @@ fn request(app: &App, job: Job, at: DateTime<Utc>) -> Result<http::Request<Vec<u
         .header("user-agent", concat!("postroom/", env!("CARGO_PKG_VERSION")))
         .header("webhook-id", &id)
         .header("traceparent", traceparent(trace));
-    let request = match job.form {
+    let request = match &*job.form {
         EndpointForm::Standard => {
             let body = v1::delivery::payload(event, base)?;
             let signature = webhook::sign(&job.secrets, &id, timestamp, &body)?;

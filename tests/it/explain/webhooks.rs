@@ -126,7 +126,7 @@ async fn deliveries(tx: &mut Conn, filled: Filled) -> Done {
             error: None,
         },
     };
-    let marked = tx.mark_deliveries(tenant, &[mark.clone(), mark]).await?;
+    let marked = tx.mark_deliveries(tenant, vec![mark.clone(), mark]).await?;
     assert_eq!(marked, [true, false], "it is marked once");
     assert!(!tx.return_delivery(tenant, taken, at(5)).await?, "it is marked");
     tx.retry_delivery(tenant, one.id, at(5)).await?;
