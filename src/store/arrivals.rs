@@ -7,6 +7,7 @@ use super::{
     Conn, attachments,
     messages::{AddressRow, BodyRow, MessageInsert, RawRow, Row, StorageRow},
     on,
+    placements::{self, PlacementRow},
     search::QueueRow,
     threads::{self, RefRow, ThreadRef},
     types::Id,
@@ -26,11 +27,15 @@ pub struct NewMessages {
     pub refs: Vec<ThreadRef>,
     /// The messages.
     pub inserts: Vec<MessageInsert>,
+    /// Where they lie, and where others that are stored do; a placement that is there already stays.
+    pub places: Vec<PlacementRow>,
 }
 
 /// The rows, by their tables.
-#[derive(Default)]
 pub(crate) struct Rows {
+    /// Their tenant and mailbox, which counts so many more messages.
+    pub(crate) mailbox: (Id, Id),
+    pub(crate) added: i64,
     pub(crate) threads: Vec<(threads::Row, Id)>,
     pub(crate) refs: Vec<RefRow>,
     pub(crate) messages: Vec<(Row, StorageRow)>,
@@ -39,9 +44,26 @@ pub(crate) struct Rows {
     pub(crate) addresses: Vec<AddressRow>,
     pub(crate) attachments: Vec<attachments::Row>,
     pub(crate) queue: Vec<QueueRow>,
+    pub(crate) places: Vec<placements::Row>,
 }
 
 impl Rows {
+    fn new(tenant: TenantId, mailbox: Uuid, added: usize) -> Self {
+        Self {
+            mailbox: (Id(tenant.0), Id(mailbox)),
+            added: i64::try_from(added).unwrap_or(i64::MAX),
+            threads: Vec::new(),
+            refs: Vec::new(),
+            messages: Vec::with_capacity(added),
+            bodies: Vec::with_capacity(added),
+            raws: Vec::with_capacity(added),
+            addresses: Vec::new(),
+            attachments: Vec::new(),
+            queue: Vec::with_capacity(added),
+            places: Vec::new(),
+        }
+    }
+
     fn add(&mut self, tenant: TenantId, insert: MessageInsert) -> Result<()> {
         let MessageInsert {
             message,
@@ -89,30 +111,58 @@ impl Rows {
 }
 
 impl Conn {
-    /// Stores new messages with all that is theirs, and queues them for the index.
+    /// The messages of a mailbox with these dedupe keys, tombstones included, and the threads that these hashes of message ids
+    /// lead to.
+    pub async fn find_known(
+        &mut self,
+        tenant: TenantId,
+        mailbox: Uuid,
+        (keys, hashes): (&[Vec<u8>], &[Vec<u8>]),
+    ) -> Result<(Vec<(Vec<u8>, Uuid)>, Vec<ThreadRef>)> {
+        let (found, led) = on!(self, arrivals::find_known(tenant, mailbox, keys, hashes))?;
+        let led = led.into_iter().map(|(hash, thread_id)| ThreadRef {
+            hash,
+            thread_id: thread_id.0,
+        });
+        Ok((
+            found.into_iter().map(|(key, id)| (key, id.0)).collect(),
+            led.collect(),
+        ))
+    }
+
+    /// Stores new messages with all that is theirs, counts them, and queues them for the index. Answers the folder and the
+    /// message of each placement that is new.
     pub async fn create_messages(
         &mut self,
         tenant: TenantId,
         mailbox: Uuid,
         new: NewMessages,
         now: DateTime<Utc>,
-    ) -> Result<()> {
+    ) -> Result<Vec<(Uuid, Uuid)>> {
         let NewMessages {
             threads,
             refs,
             inserts,
+            places,
         } = new;
-        let mut rows = Rows::default();
+        let mut rows = Rows::new(tenant, mailbox, inserts.len());
         let threads = threads
             .iter()
             .map(|thread| (threads::Row::write(thread, now), Id(tenant.0)));
         rows.threads.extend(threads);
         rows.refs
             .extend(refs.into_iter().map(|one| RefRow::write(tenant, mailbox, one)));
+        for place in &places {
+            rows.places.push(placements::Row::write(tenant, mailbox, place)?);
+        }
         for insert in inserts {
             rows.queue.push(QueueRow::write(tenant, insert.message.id, now));
             rows.add(tenant, insert)?;
         }
-        on!(self, messages::create(rows))
+        let placed = on!(self, arrivals::create(rows))?;
+        Ok(placed
+            .into_iter()
+            .map(|(folder, message)| (folder.0, message.0))
+            .collect())
     }
 }

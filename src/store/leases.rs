@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::{Conn, on, types::Id};
 use crate::model::{
     Result,
-    caller::Visibility,
     id::TenantId,
     lease::{Fence, Lease},
     mailbox::Mailbox,
@@ -82,13 +81,15 @@ impl Conn {
 
     /// The fence: locks the mailbox's row and answers it while the lease holds and the mailbox is enabled.
     pub async fn lock_fenced(&mut self, fence: Fence) -> Result<Option<Mailbox>> {
-        let found = self
-            .lock_mailbox(fence.tenant, Visibility::All, fence.mailbox)
-            .await?;
-        let Some(mailbox) = found.filter(|mailbox| mailbox.facts.enabled && !mailbox.facts.retired) else {
-            return Ok(None);
-        };
-        let holds = on!(self, leases::epoch(fence.tenant, fence.mailbox))? == Some(fence.epoch);
-        Ok(holds.then_some(mailbox))
+        // Boxed: the futures of the sync, which pass the fence deep inside, would grow by the row.
+        Box::pin(async move {
+            let (row, epoch) = on!(&mut *self, leases::lock_mailbox(fence.tenant, fence.mailbox))?;
+            let Some(row) = row.filter(|_| epoch == Some(fence.epoch)) else {
+                return Ok(None);
+            };
+            let mailbox = self.with_creator(fence.tenant, row).await?;
+            Ok(Some(mailbox).filter(|mailbox| mailbox.facts.enabled && !mailbox.facts.retired))
+        })
+        .await
     }
 }

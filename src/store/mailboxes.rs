@@ -293,19 +293,23 @@ impl Conn {
             let Some(row) = on!(&mut *self, mailboxes::lock(tenant, id))? else {
                 return Ok(None);
             };
-            let creator = row.created_by.map(Uuid::from);
             if let Visibility::CreatedBy(member) = seen
-                && creator != Some(member)
+                && row.created_by.map(Uuid::from) != Some(member)
             {
                 return Ok(None);
             }
-            let member = match creator {
-                None => None,
-                Some(member) => self.get_member(tenant, member).await?,
-            };
-            read(row, member).map(Some)
+            self.with_creator(tenant, row).await.map(Some)
         })
         .await
+    }
+
+    /// The mailbox of a row, with the member who created it.
+    pub(super) async fn with_creator(&mut self, tenant: TenantId, row: Row) -> Result<Mailbox> {
+        let member = match row.created_by {
+            None => None,
+            Some(member) => self.get_member(tenant, member.into()).await?,
+        };
+        read(row, member)
     }
 
     /// The live mailbox with this address.

@@ -224,12 +224,8 @@ impl Conn {
         mailbox: Uuid,
         keys: &[Vec<u8>],
     ) -> Result<Vec<(Vec<u8>, Uuid)>> {
-        let mut found = Vec::new();
-        for chunk in keys.chunks(CHUNK) {
-            let rows = on!(self, messages::find(tenant, mailbox, chunk))?;
-            found.extend(rows.into_iter().map(|(key, id)| (key, id.0)));
-        }
-        Ok(found)
+        let found = on!(self, messages::find(tenant, mailbox, keys))?;
+        Ok(found.into_iter().map(|(key, id)| (key, id.0)).collect())
     }
 
     /// The messages of a folder's other generations with these `Message-ID`s: id, Message-ID, size and INTERNALDATE.

@@ -5,13 +5,14 @@ mod notices;
 
 use std::time::Duration;
 
-use deadpool::Runtime;
+use deadpool::{Runtime, managed::QueueMode};
 use diesel::{
     QueryableByName,
     sql_types::{Array, BigInt, Binary, Bool, Text},
 };
 use diesel_async::{
-    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
+    AsyncConnection, AsyncConnectionCore, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl,
+    SimpleAsyncConnection,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
         deadpool::{Object, Pool},
@@ -45,40 +46,24 @@ const SETTINGS: &str = "SET statement_timeout = '10min'; SET lock_timeout = '30s
 /// The key of the advisory lock under which migrations run: `postroom` in ASCII.
 const MIGRATION_LOCK: &str = "SET lock_timeout = '120s'; SELECT pg_advisory_lock(8101811374497751917)";
 
-/// So many rows for several tables are inserted in one statement: those of a few messages.
-const FEW_ROWS: usize = 64;
+/// Statements of a transaction find their rows by keys: planning them anew for each value would take as long as they do.
+pub(super) const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan";
 
 /// What a query is run on.
 pub(crate) type Connection = AsyncPgConnection;
+/// A connection, or one of those that share it while several queries are on their way.
+pub(crate) trait Pipeline: AsyncConnectionCore<Backend = Backend> + Send {}
+impl<C: AsyncConnectionCore<Backend = Backend> + Send> Pipeline for C {}
 /// What queries are written for.
 pub(crate) type Backend = diesel::pg::Pg;
 /// A connection that goes back to the pool.
 pub(super) type Pooled = Object<AsyncPgConnection>;
 
-/// Inserts many rows, also into several tables, by statements that are the same for any number of rows and prepared once: a
+/// Inserts many rows, also into several tables, by a statement that is the same for any number of rows and prepared once: a
 /// column is one array.
 /// `insert_all!(conn, rows, |row| table { column: row.value, … } on (keys) set (columns); …)`, the last where a row may be
 /// there.
 macro_rules! insert_all {
-    ($conn:expr, $rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
-        $(on ($($key:ident),+) set ($($set:ident),+))?) => {
-        insert_at_once!($conn, $rows, |$row| $table { $($column: $value),+ } $(on ($($key),+) set ($($set),+))?)
-    };
-    ($conn:expr, $($rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
-        $(on ($($key:ident),+) set ($($set:ident),+))?;)+) => {
-        // Of many rows a table at a time takes less: the ways there and back are few beside them.
-        if 0 $(+ $rows.len())+ <= $crate::store::pg::FEW_ROWS {
-            insert_at_once!($conn, $($rows, |$row| $table { $($column: $value),+ }
-                $(on ($($key),+) set ($($set),+))?);+);
-        } else {
-            $(insert_at_once!($conn, $rows, |$row| $table { $($column: $value),+ }
-                $(on ($($key),+) set ($($set),+))?);)+
-        }
-    };
-}
-
-/// The same in one statement, however many rows there are.
-macro_rules! insert_at_once {
     ($conn:expr, $($rows:expr, |$row:ident| $table:ident { $($column:ident: $value:expr),+ $(,)? }
         $(on ($($key:ident),+) set ($($set:ident),+))?);+ $(;)?) => {
         if !($($rows.is_empty())&&+) {
@@ -108,6 +93,19 @@ macro_rules! for_each {
                 .await
         });
         futures_util::future::try_join_all(runs).await
+    }};
+}
+
+/// Runs queries of which none waits for the answer of another, all of them sent before the first is answered:
+/// `together!(conn, one(conn).await, another(conn).await)`, each with an error of ours.
+macro_rules! together {
+    ($conn:ident, $($query:expr),+ $(,)?) => {{
+        let shared = &*$conn;
+        futures_util::try_join!($($crate::store::statement::query(async {
+            let mut own = shared;
+            let $conn = &mut own;
+            $query
+        })),+)
     }};
 }
 
@@ -321,7 +319,7 @@ struct Led {
 }
 
 async fn lead(
-    conn: &mut Connection,
+    conn: &mut impl Pipeline,
     statement: &'static str,
     (tenant, mailbox): (Id, Id),
     keys: &[Vec<u8>],
@@ -336,7 +334,7 @@ async fn lead(
 
 /// The messages of a mailbox with these dedupe keys.
 pub(crate) async fn find_messages(
-    conn: &mut Connection,
+    conn: &mut impl Pipeline,
     within: (Id, Id),
     keys: &[Vec<u8>],
 ) -> Result<Vec<(Vec<u8>, Id)>> {
@@ -345,7 +343,7 @@ pub(crate) async fn find_messages(
 
 /// The threads of a mailbox that these hashes lead to.
 pub(crate) async fn find_refs(
-    conn: &mut Connection,
+    conn: &mut impl Pipeline,
     within: (Id, Id),
     hashes: &[Vec<u8>],
 ) -> Result<Vec<(Vec<u8>, Id)>> {
@@ -378,7 +376,7 @@ fn column<'r, R, T>(rows: &'r [R], of: impl Fn(&'r R) -> T) -> Vec<T> {
 }
 
 /// Stores where messages lie, unless it is stored already; answers the folder and the message of each that is new.
-pub(crate) async fn place(conn: &mut Connection, rows: Vec<placements::Row>) -> Result<Vec<(Id, Id)>> {
+pub(crate) async fn place(conn: &mut impl Pipeline, rows: Vec<placements::Row>) -> Result<Vec<(Id, Id)>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -446,6 +444,8 @@ impl Pools {
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(&url.0, config);
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
+            // The one that was just used knows the tables and the statements best.
+            .queue_mode(QueueMode::Lifo)
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
             .runtime(Runtime::Tokio1)

@@ -54,6 +54,18 @@ pub(crate) fn read_flags(text: &str) -> Result<Vec<String>> {
 }
 
 impl Row {
+    pub(crate) fn write(tenant: TenantId, mailbox: Uuid, placement: &PlacementRow) -> Result<Self> {
+        Ok(Self {
+            tenant_id: Id(tenant.0),
+            folder_id: placement.folder_id.into(),
+            uid_validity: placement.uid_validity,
+            uid: placement.uid,
+            mailbox_id: Id(mailbox),
+            message_id: placement.message_id.into(),
+            flags: write_flags(&placement.flags)?,
+        })
+    }
+
     fn read(self) -> Result<PlacementRow> {
         Ok(PlacementRow {
             folder_id: self.folder_id.into(),
@@ -78,17 +90,7 @@ impl Conn {
         for chunk in placements.chunks(CHUNK) {
             let rows = chunk
                 .iter()
-                .map(|placement| {
-                    Ok(Row {
-                        tenant_id: Id(tenant.0),
-                        folder_id: placement.folder_id.into(),
-                        uid_validity: placement.uid_validity,
-                        uid: placement.uid,
-                        mailbox_id: Id(mailbox),
-                        message_id: placement.message_id.into(),
-                        flags: write_flags(&placement.flags)?,
-                    })
-                })
+                .map(|placement| Row::write(tenant, mailbox, placement))
                 .collect::<Result<Vec<_>>>()?;
             let rows = on!(self, placements::create(rows))?;
             created.extend(rows.into_iter().map(|(folder, message)| (folder.0, message.0)));

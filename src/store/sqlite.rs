@@ -1,16 +1,13 @@
 //! SQLite: its readers and its one writer, its migrations, and the queries compiled for it.
 
+mod checkpoints;
 mod events;
 mod place;
 mod search;
 
-use std::{
-    path::Path,
-    sync::mpsc::{SyncSender, sync_channel},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use deadpool::Runtime;
+use deadpool::{Runtime, managed::QueueMode};
 use diesel::{
     Connection as _, ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper, SqliteConnection,
     connection::SimpleConnection,
@@ -26,12 +23,17 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 
+use checkpoints::Checkpoints;
 use events::{append_events, relabel};
 use place::Place;
 pub(super) use place::here;
 use search::{BOTH, of_tenant, render, with_matches, write_words};
 
-use super::{placements, types::Id};
+use super::{
+    placements::{self, CHUNK},
+    statement::Prepared,
+    types::Id,
+};
 use crate::model::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -48,11 +50,6 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; P
 /// are neither read again nor written twice; and to move the log into the database itself only when it is long, as it does
 /// where [`Checkpoints`] are never done with all of it.
 const WRITER: &str = "PRAGMA cache_size = -24576; PRAGMA wal_autocheckpoint = 16384";
-/// From so many bytes on the log is moved into the database.
-const LOG: u64 = 4 << 20;
-/// So long it is left alone then: each time costs the disk two syncs.
-const PAUSE: Duration = Duration::from_millis(200);
-
 /// What a query is run on.
 pub(crate) type Connection = SyncConnectionWrapper<SqliteConnection, Place>;
 /// What queries are written for.
@@ -96,6 +93,16 @@ macro_rules! for_each {
             }
             diesel::QueryResult::Ok(changed)
         }
+        .await
+    };
+}
+
+/// Runs queries one after the other: `together!(conn, one(conn).await, another(conn).await)`, each with an error of ours.
+macro_rules! together {
+    ($conn:ident, $($query:expr),+ $(,)?) => {
+        $crate::store::statement::query(async {
+            Ok(($($crate::store::statement::query(async { $query }).await?),+))
+        })
         .await
     };
 }
@@ -218,6 +225,13 @@ macro_rules! count_hits {
     };
 }
 
+/// Keys for one of few statements, which are prepared once each: as many as a power of two, the last one more than once.
+fn padded<T: Clone>(keys: &[T]) -> Vec<T> {
+    let last = keys.last().into_iter().cycle();
+    let more = keys.len().next_power_of_two() - keys.len();
+    keys.iter().chain(last.take(more)).cloned().collect()
+}
+
 /// The messages of a mailbox with these dedupe keys.
 pub(crate) async fn find_messages(
     conn: &mut Connection,
@@ -225,12 +239,16 @@ pub(crate) async fn find_messages(
     keys: &[Vec<u8>],
 ) -> Result<Vec<(Vec<u8>, Id)>> {
     use super::schema::messages;
-    let query = messages::table
-        .filter(messages::tenant_id.eq(tenant))
-        .filter(messages::mailbox_id.eq(mailbox))
-        .filter(messages::dedupe_key.eq_any(keys.to_vec()))
-        .select((messages::dedupe_key, messages::id));
-    Ok(diesel_async::RunQueryDsl::load(query, conn).await?)
+    let mut found = Vec::new();
+    for chunk in keys.chunks(CHUNK) {
+        let query = messages::table
+            .filter(messages::tenant_id.eq(tenant))
+            .filter(messages::mailbox_id.eq(mailbox))
+            .filter(messages::dedupe_key.eq_any(padded(chunk)))
+            .select((messages::dedupe_key, messages::id));
+        found.append(&mut diesel_async::RunQueryDsl::load(Prepared(query), conn).await?);
+    }
+    Ok(found)
 }
 
 /// The threads of a mailbox that these hashes lead to.
@@ -240,12 +258,16 @@ pub(crate) async fn find_refs(
     hashes: &[Vec<u8>],
 ) -> Result<Vec<(Vec<u8>, Id)>> {
     use super::schema::thread_refs;
-    let query = thread_refs::table
-        .filter(thread_refs::tenant_id.eq(tenant))
-        .filter(thread_refs::mailbox_id.eq(mailbox))
-        .filter(thread_refs::ref_hash.eq_any(hashes.to_vec()))
-        .select((thread_refs::ref_hash, thread_refs::thread_id));
-    Ok(diesel_async::RunQueryDsl::load(query, conn).await?)
+    let mut found = Vec::new();
+    for chunk in hashes.chunks(CHUNK) {
+        let query = thread_refs::table
+            .filter(thread_refs::tenant_id.eq(tenant))
+            .filter(thread_refs::mailbox_id.eq(mailbox))
+            .filter(thread_refs::ref_hash.eq_any(padded(chunk)))
+            .select((thread_refs::ref_hash, thread_refs::thread_id));
+        found.append(&mut diesel_async::RunQueryDsl::load(Prepared(query), conn).await?);
+    }
+    Ok(found)
 }
 
 /// Threads; the writer is alone, so there is nothing to lock.
@@ -257,9 +279,9 @@ pub(crate) async fn lock_threads(
     use super::{schema::threads, threads::Row};
     let query = threads::table
         .filter(threads::tenant_id.eq(tenant))
-        .filter(threads::id.eq_any(ids))
+        .filter(threads::id.eq_any(padded(&ids)))
         .select(Row::as_select());
-    Ok(diesel_async::RunQueryDsl::load(query, conn).await?)
+    Ok(diesel_async::RunQueryDsl::load(Prepared(query), conn).await?)
 }
 
 /// Stores where messages lie, unless it is stored already; answers the folder and the message of each that is new.
@@ -295,60 +317,6 @@ pub(crate) async fn advisory_lock(_: &mut Connection, _: i64, _: bool) -> Result
     reason = "the same queries are compiled once for each database"
 )]
 pub(crate) mod queries;
-
-/// Moves the write-ahead log into the database beside the writer, which would wait for the disk twice otherwise. The thread
-/// ends with the last of the pools that ask it.
-#[derive(Clone)]
-struct Checkpoints {
-    asked: SyncSender<()>,
-}
-
-impl Checkpoints {
-    fn start(path: String) -> Result<Self> {
-        // One that waits is enough: it sees all that was written before it begins.
-        let (asked, asks) = sync_channel(1);
-        let log = format!("{path}-wal");
-        let run = move || {
-            let mut conn = None;
-            for () in asks {
-                if !std::fs::metadata(&log).is_ok_and(|log| log.len() >= LOG) {
-                    continue;
-                }
-                if let Err(error) = checkpoint(&mut conn, &path) {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "SQLite's log was left as it is"
-                    );
-                    conn = None;
-                }
-                std::thread::sleep(PAUSE);
-            }
-        };
-        std::thread::Builder::new()
-            .name("checkpoints".to_owned())
-            .spawn(run)
-            .map_err(Error::internal)?;
-        Ok(Self { asked })
-    }
-
-    /// Says that something was written.
-    fn ask(&self) {
-        // One that waits already will do.
-        let _waits = self.asked.try_send(());
-    }
-}
-
-fn checkpoint(conn: &mut Option<SqliteConnection>, path: &str) -> Result<()> {
-    let conn = match conn {
-        Some(conn) => conn,
-        none => {
-            let mut opened = SqliteConnection::establish(path).map_err(Error::internal)?;
-            opened.batch_execute(PRAGMAS)?;
-            none.insert(opened)
-        }
-    };
-    Ok(conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?)
-}
 
 /// The two pools.
 #[derive(Clone)]
@@ -423,6 +391,8 @@ fn pool(path: &str, size: usize, pragmas: &'static str, place: Place) -> Result<
     let manager = AsyncDieselConnectionManager::<Connection>::new_with_config(path, config);
     Pool::builder(manager)
         .max_size(size)
+        // The one that was just used has the pages.
+        .queue_mode(QueueMode::Lifo)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(WAIT))
         .runtime(Runtime::Tokio1)

@@ -11,6 +11,13 @@ use diesel::{
     sql_types::{BigInt, HasSqlType},
 };
 
+use crate::model::Result;
+
+/// A query that was written in a macro, which cannot name the error of its answer.
+pub(crate) const fn query<T, F: Future<Output = Result<T>>>(query: F) -> F {
+    query
+}
+
 /// A query that answers at most so many rows.
 ///
 /// SQLite looks at the value that is bound to a plain `LIMIT ?`, and therefore plans the statement anew at every run; the

@@ -268,22 +268,4 @@ impl Conn {
     pub async fn merge_thread(&mut self, tenant: TenantId, from: Uuid, into: Uuid) -> Result<()> {
         on!(self, threads::merge(tenant, from, into))
     }
-
-    /// The threads that these hashes lead to.
-    pub async fn thread_refs(
-        &mut self,
-        tenant: TenantId,
-        mailbox: Uuid,
-        hashes: &[Vec<u8>],
-    ) -> Result<Vec<ThreadRef>> {
-        let mut found = Vec::new();
-        for chunk in hashes.chunks(CHUNK) {
-            let rows = on!(self, threads::refs(tenant, mailbox, chunk))?;
-            found.extend(rows.into_iter().map(|(hash, thread_id)| ThreadRef {
-                hash,
-                thread_id: thread_id.0,
-            }));
-        }
-        Ok(found)
-    }
 }

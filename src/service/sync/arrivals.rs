@@ -175,13 +175,7 @@ impl<'t> Batch<'t> {
             .iter()
             .map(|arrival| arrival.dedupe_key.clone())
             .collect();
-        let mut known: HashMap<Vec<u8>, Uuid> = self
-            .tx
-            .find_messages(self.tenant, self.mailbox.id, &keys)
-            .await?
-            .into_iter()
-            .collect();
-        self.load_threads(&arrivals).await?;
+        let mut known = self.find_known(&keys, &arrivals).await?;
         let mut fresh: HashMap<Uuid, usize> = HashMap::new();
         let mut inserts: Vec<MessageInsert> = Vec::new();
         let mut places = Vec::with_capacity(arrivals.len());
@@ -227,8 +221,8 @@ impl<'t> Batch<'t> {
         Ok(placed)
     }
 
-    /// Reads the threads that the batch's ids lead to.
-    async fn load_threads(&mut self, arrivals: &[Arrival]) -> Result<()> {
+    /// Reads which of the batch are stored already, and the threads that its ids lead to.
+    async fn find_known(&mut self, keys: &[Vec<u8>], arrivals: &[Arrival]) -> Result<HashMap<Vec<u8>, Uuid>> {
         let mut hashes: Vec<Vec<u8>> = arrivals
             .iter()
             .flat_map(|arrival| refs_of(&arrival.parsed))
@@ -236,7 +230,11 @@ impl<'t> Batch<'t> {
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
-        for found in self.tx.thread_refs(self.tenant, self.mailbox.id, &hashes).await? {
+        let (known, led) = self
+            .tx
+            .find_known(self.tenant, self.mailbox.id, (keys, &hashes))
+            .await?;
+        for found in led {
             if let Ok(hash) = RefHash::try_from(found.hash) {
                 self.threads.refs.insert(hash, found.thread_id);
             }
@@ -248,7 +246,7 @@ impl<'t> Batch<'t> {
         for thread in self.tx.lock_threads(self.tenant, &ids).await? {
             self.threads.stored.insert(thread.id, thread);
         }
-        Ok(())
+        Ok(known.into_iter().collect())
     }
 
     /// A new message, its thread decided.
@@ -361,26 +359,20 @@ impl<'t> Batch<'t> {
                 hash: hash.to_vec(),
                 thread_id,
             });
-        let added = i64::try_from(inserts.len()).unwrap_or_default();
         self.announce(&inserts);
         let new = NewMessages {
             threads: touched,
             refs: refs.collect(),
             inserts,
+            places,
         };
-        self.tx
+        let placed = self
+            .tx
             .create_messages(self.tenant, self.mailbox.id, new, self.now)
             .await?;
         for (from, into) in &threads.merges {
             self.tx.merge_thread(self.tenant, *from, *into).await?;
         }
-        let placed = self
-            .tx
-            .create_placements(self.tenant, self.mailbox.id, &places)
-            .await?;
-        self.tx
-            .add_message_count(self.tenant, self.mailbox.id, added)
-            .await?;
         // What was known before, or came twice in this batch, has another place now.
         let mut seen = std::collections::HashSet::new();
         let is_again = |id: &Uuid| !fresh.contains_key(id) || !seen.insert(*id);

@@ -9,6 +9,7 @@ use crate::{
     model::{Result, id::TenantId, lease::Lease},
     store::{
         leases::{LEASE_SECONDS, Row},
+        mailboxes::Row as MailboxRow,
         schema::{mailbox_leases, mailboxes},
         types::{At, Id},
     },
@@ -132,11 +133,18 @@ pub(crate) async fn revoke(conn: &mut Connection, tenant: TenantId, mailbox: Uui
     Ok(())
 }
 
-pub(crate) async fn epoch(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<Option<i64>> {
-    Ok(mailbox_leases::table
-        .find((Id(tenant.0), Id(mailbox)))
-        .select(mailbox_leases::epoch)
-        .first(conn)
-        .await
-        .optional()?)
+/// The mailbox's row, which is locked before the epoch of its lease is read.
+pub(crate) async fn lock_mailbox(
+    conn: &mut Connection,
+    tenant: TenantId,
+    mailbox: Uuid,
+) -> Result<(Option<MailboxRow>, Option<i64>)> {
+    let key = (Id(tenant.0), Id(mailbox));
+    let epoch = mailbox_leases::table.find(key).select(mailbox_leases::epoch);
+    let mailbox = mailboxes::table.find(key).select(MailboxRow::as_select());
+    together!(
+        conn,
+        Ok(locked!(mailbox).get_result(conn).await.optional()?),
+        Ok(epoch.get_result(conn).await.optional()?),
+    )
 }

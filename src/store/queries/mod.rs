@@ -4,6 +4,7 @@
 //! macro or a function of the file above. No rule of the domain may live here.
 
 pub(crate) mod agents;
+pub(crate) mod arrivals;
 pub(crate) mod attachments;
 pub(crate) mod deliveries;
 pub(crate) mod events;

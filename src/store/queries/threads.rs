@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Backend, Connection, find_refs, lock_threads, paged};
+use super::{Backend, Connection, lock_threads, paged};
 use crate::{
     model::{Result, caller::Visibility, id::TenantId, page::PageRequest},
     store::{
@@ -163,47 +163,29 @@ pub(crate) async fn last_sent(conn: &mut Connection, tenant: TenantId, id: Uuid)
 }
 
 pub(crate) async fn merge(conn: &mut Connection, tenant: TenantId, from: Uuid, into: Uuid) -> Result<()> {
-    diesel::update(
-        messages::table
-            .filter(messages::tenant_id.eq(Id(tenant.0)))
-            .filter(messages::thread_id.eq(Id(from))),
-    )
-    .set(messages::thread_id.eq(Id(into)))
-    .execute(conn)
-    .await?;
-    diesel::update(
-        thread_refs::table
-            .filter(thread_refs::tenant_id.eq(Id(tenant.0)))
-            .filter(thread_refs::thread_id.eq(Id(from))),
-    )
-    .set(thread_refs::thread_id.eq(Id(into)))
-    .execute(conn)
-    .await?;
-    diesel::update(
-        threads::table
-            .filter(threads::tenant_id.eq(Id(tenant.0)))
-            .filter(threads::merged_into.eq(Some(Id(from)))),
-    )
-    .set(threads::merged_into.eq(Some(Id(into))))
-    .execute(conn)
-    .await?;
-    diesel::update(threads::table.find((Id(tenant.0), Id(from))))
-        .set((
-            threads::merged_into.eq(Some(Id(into))),
-            threads::message_count.eq(0),
-        ))
-        .execute(conn)
-        .await?;
+    let (tenant, from, into) = (Id(tenant.0), Id(from), Id(into));
+    let messages = messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::thread_id.eq(from));
+    let refs = thread_refs::table
+        .filter(thread_refs::tenant_id.eq(tenant))
+        .filter(thread_refs::thread_id.eq(from));
+    let merged = threads::table
+        .filter(threads::tenant_id.eq(tenant))
+        .filter(threads::merged_into.eq(Some(from)));
+    let messages = diesel::update(messages).set(messages::thread_id.eq(into));
+    let refs = diesel::update(refs).set(thread_refs::thread_id.eq(into));
+    let merged = diesel::update(merged).set(threads::merged_into.eq(Some(into)));
+    let empty = diesel::update(threads::table.find((tenant, from)))
+        .set((threads::merged_into.eq(Some(into)), threads::message_count.eq(0)));
+    together!(
+        conn,
+        Ok(Prepared(messages).execute(conn).await?),
+        Ok(Prepared(refs).execute(conn).await?),
+        Ok(Prepared(merged).execute(conn).await?),
+        Ok(Prepared(empty).execute(conn).await?),
+    )?;
     Ok(())
-}
-
-pub(crate) async fn refs(
-    conn: &mut Connection,
-    tenant: TenantId,
-    mailbox: Uuid,
-    hashes: &[Vec<u8>],
-) -> Result<Vec<(Vec<u8>, Id)>> {
-    find_refs(conn, (Id(tenant.0), Id(mailbox)), hashes).await
 }
 
 /// The columns of a [`crate::model::thread::Node`].

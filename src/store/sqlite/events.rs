@@ -14,6 +14,7 @@ use crate::{
         events::{NewRow, NewRows},
         mailboxes::{Relabel, Row},
         schema::{event_counters, events, mailboxes},
+        statement::Prepared,
         types::{At, Id},
     },
 };
@@ -52,13 +53,13 @@ fn append(conn: &mut SqliteConnection, new: NewRows) -> QueryResult<()> {
     let mut sequence: Option<i64> = None;
     if let Some(mailbox) = mailbox {
         let counted = sql::<Nullable<BigInt>>("COALESCE(event_sequence, 0) + ").bind::<BigInt, _>(count);
-        let last: Option<i64> = diesel::update(mailboxes::table.find((tenant, mailbox)))
+        let numbering = diesel::update(mailboxes::table.find((tenant, mailbox)))
             .set(mailboxes::event_sequence.eq(counted))
-            .returning(mailboxes::event_sequence)
-            .get_result(conn)?;
+            .returning(mailboxes::event_sequence);
+        let last: Option<i64> = Prepared(numbering).get_result(conn)?;
         sequence = last.map(|last| last - count);
     }
-    let last: i64 = diesel::insert_into(event_counters::table)
+    let placing = diesel::insert_into(event_counters::table)
         .values((
             event_counters::tenant_id.eq(tenant),
             event_counters::position.eq(count),
@@ -66,8 +67,8 @@ fn append(conn: &mut SqliteConnection, new: NewRows) -> QueryResult<()> {
         .on_conflict(event_counters::tenant_id)
         .do_update()
         .set(event_counters::position.eq(event_counters::position + count))
-        .returning(event_counters::position)
-        .get_result(conn)?;
+        .returning(event_counters::position);
+    let last: i64 = Prepared(placing).get_result(conn)?;
     let before = last - count;
     for (number, row) in (1..).zip(rows) {
         let NewRow {

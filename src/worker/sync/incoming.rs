@@ -22,6 +22,8 @@ const BATCH_BYTES: u64 = 8 << 20;
 pub(super) const SMALL: u32 = 64 * 1024;
 /// Of a message that waits in a file, so much is held while it is parsed.
 const WINDOW: usize = 64 * 1024;
+/// So few bytes are parsed at once: another thread would take longer to wake.
+const AT_ONCE: u64 = 8 * 1024;
 /// So many of a group's messages are put into the object store at once.
 const PUTS: usize = 8;
 /// The most bytes of a header that are kept when a message is stored header-only.
@@ -322,21 +324,26 @@ impl Connection<'_> {
     }
 }
 
-/// Parses messages aside, and puts the bytes of large ones into the object store, before there is a row that names them.
+/// Parses messages, aside where that takes long, and puts the bytes of large ones into the object store, before there is a row that names them.
 pub(super) async fn ready(
     shared: &Shared,
     tenant: TenantId,
     group: Vec<Fetched>,
 ) -> Result<Vec<Arrival>, Stop> {
+    let bytes: u64 = group.iter().map(Fetched::len).sum();
     let prepared = move || {
         // Made once for the group: it takes more memory than most messages.
         let mut compressor = Compressor::new(COMPRESSION).map_err(Error::internal)?;
         let prepared = group.into_iter().map(|fetched| prepare(fetched, &mut compressor));
         prepared.collect::<Result<Vec<_>, Stop>>()
     };
-    let prepared = tokio::task::spawn_blocking(prepared)
-        .await
-        .map_err(Error::internal)??;
+    let prepared = if bytes <= AT_ONCE {
+        prepared()?
+    } else {
+        tokio::task::spawn_blocking(prepared)
+            .await
+            .map_err(Error::internal)??
+    };
     let (mut arrivals, mut blobs) = (Vec::with_capacity(prepared.len()), Vec::new());
     for (arrival, blob) in prepared {
         blobs.extend(blob.map(|(content, length)| (arrival.sha256, content, length)));

@@ -245,6 +245,15 @@ async fn rows(tx: &mut Conn, filled: Filled, seen: Visibility) -> Done {
     Ok(())
 }
 
+async fn moves(tx: &mut Conn, filled: Filled) -> Done {
+    let (tenant, mailbox, message) = (filled.owner.tenant, filled.owner.mailbox, filled.message);
+    tx.begin_move(tenant, mailbox, message, at(4)).await?;
+    assert_eq!(tx.moving(tenant, &[message], at(3)).await?.len(), 1);
+    assert!(tx.moving(tenant, &[message], at(4)).await?.is_empty());
+    assert_eq!(tx.end_overdue_moves(tenant, mailbox, at(4)).await?, [message]);
+    tx.end_move(tenant, message).await
+}
+
 async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     let (tenant, owner) = (filled.owner.tenant, filled.owner);
     let stored = tx.get_folder(tenant, owner.folder).await?.unwrap();
@@ -257,7 +266,12 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
         .await?;
     let locked = tx.lock_messages(tenant, &[filled.message]).await?;
     tx.update_presence(tenant, &locked[0].0, false).await?;
-    tx.placements_of(tenant, &[filled.message]).await?;
+    let placed = tx.placements_of(tenant, &[filled.message]).await?;
+    assert!(
+        tx.create_placements(tenant, owner.mailbox, &placed)
+            .await?
+            .is_empty()
+    );
     tx.placements_in(tenant, owner.folder, 1, (1, 100)).await?;
     tx.count_placements(tenant, owner.folder, 1).await?;
     tx.retire_placements(tenant, owner.folder, 3, 10).await?;
@@ -267,15 +281,7 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
         label_folders: None,
     };
     tx.update_flags(tenant, owner.folder, 1, &[update]).await?;
-    tx.begin_move(tenant, owner.mailbox, filled.message, at(4))
-        .await?;
-    assert_eq!(tx.moving(tenant, &[filled.message], at(3)).await?.len(), 1);
-    assert!(tx.moving(tenant, &[filled.message], at(4)).await?.is_empty());
-    assert_eq!(
-        tx.end_overdue_moves(tenant, owner.mailbox, at(4)).await?,
-        [filled.message]
-    );
-    tx.end_move(tenant, filled.message).await?;
+    moves(tx, filled).await?;
     tx.has_stale_placements(tenant, owner.folder, 2).await?;
     tx.quarantine(tenant, &stored, 98, "unreadable", at(1)).await?;
     tx.list_aside(tenant, &[owner.folder]).await?;
@@ -292,7 +298,8 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     );
     let threads = tx.lock_threads(tenant, &[filled.thread]).await?;
     tx.save_threads(tenant, &threads, stored.updated_at).await?;
-    tx.thread_refs(tenant, owner.mailbox, &[vec![1; 16]]).await?;
+    tx.find_known(tenant, owner.mailbox, (&[vec![1]], &[vec![1; 16]]))
+        .await?;
     tx.merge_thread(tenant, id::new(), filled.thread).await?;
     let jobs = tx.list_index_jobs(10).await?;
     tx.list_indexed(tenant, &[filled.message]).await?;
