@@ -105,6 +105,33 @@ impl Ask {
         }
     }
 
+    /// Asks again and again, with a pause between, over a connection of its own; answers when the answer first was another
+    /// than at first, which is there when this returns.
+    pub(crate) async fn watch(&self, pause: Duration) -> tokio::sync::oneshot::Receiver<Instant> {
+        let ask = self.clone();
+        let (changed, change) = tokio::sync::oneshot::channel();
+        let (ready, is_ready) = tokio::sync::oneshot::channel();
+        let watch = async move {
+            let mut connection = Connection::open(ask.address).await;
+            let mut body = async || {
+                let (head, length) = connection.ask(&ask.requests[0]).await;
+                connection.buffer[head..head + length].to_vec()
+            };
+            let before = body().await;
+            ready.send(()).unwrap();
+            while body().await == before && !changed.is_closed() {
+                std::thread::sleep(pause);
+            }
+            let _ = changed.send(Instant::now());
+        };
+        std::thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all().build().unwrap().block_on(watch);
+        });
+        is_ready.await.unwrap();
+        change
+    }
+
     /// Asks over so many connections for so long; answers how long each request took, in milliseconds.
     pub(crate) async fn asks(self, connections: usize, time: Duration) -> Vec<f64> {
         let load = move || {

@@ -87,7 +87,8 @@ async fn write(
         inserts,
         ..NewMessages::default()
     };
-    tx.create_messages(owner.tenant, owner.mailbox, new, at).await
+    tx.create_messages(owner.tenant, owner.mailbox, new, at).await?;
+    Ok(())
 }
 
 fn insert(owner: Owner, thread_id: Uuid, at: DateTime<Utc>) -> MessageInsert {

@@ -17,6 +17,7 @@ use super::{lay_down, post, wait};
 use crate::support::{
     dovecot::Dovecot,
     gateway::{Backend, Gateway, Login},
+    load::Ask,
     rounds::median,
     table::{Table, Wanted},
 };
@@ -45,28 +46,20 @@ pub(crate) async fn run(table: &mut Table, server: &Dovecot, backend: Backend) {
     };
     let mailbox = gateway.connect(&tenant, login).await;
     wait(&gateway, &tenant, mailbox.id, BEFORE).await;
-    let mut floor = Floor::start(server, &user, &gateway).await;
+    let path = format!("/v1/messages?limit=1&mailbox_id={}", mailbox.id);
+    let newest = Ask::get(&gateway.url, &tenant.key, &path);
+    let mut floor = Floor::start(port, &user, &gateway).await;
     let folder = server.mail_folder().join(&user).join("Maildir");
     let mut writer = post::Writer::new(7, post::Sizes::SMALL);
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         // Long enough that IDLE has begun again, and that nothing of the round before still runs.
         tokio::time::sleep(Duration::from_millis(300)).await;
+        let shown = newest.watch(PAUSE).await;
         told.lock().unwrap().take();
         deliver(&folder, round, &writer.next());
         let expected = i64::try_from(BEFORE + round + 1).unwrap();
-        let path = format!("/v1/messages?limit=1&mailbox_id={}", mailbox.id);
-        let before = gateway.get(&tenant.key, &path).await["data"][0]["id"].clone();
-        let shown = loop {
-            let now = gateway.get(&tenant.key, &path).await["data"][0]["id"].clone();
-            if now != before {
-                break Instant::now();
-            }
-            // The floor has the machine for itself, too.
-            tokio::task::spawn_blocking(|| std::thread::sleep(PAUSE))
-                .await
-                .unwrap();
-        };
+        let shown = shown.await.unwrap();
         let told = told
             .lock()
             .unwrap()
@@ -139,10 +132,9 @@ struct Floor<'g> {
 }
 
 impl<'g> Floor<'g> {
-    async fn start(server: &Dovecot, user: &str, gateway: &'g Gateway) -> Self {
-        let imap = TcpStream::connect(("127.0.0.1", server.imap_port()))
-            .await
-            .unwrap();
+    /// By the same forwarder.
+    async fn start(port: u16, user: &str, gateway: &'g Gateway) -> Self {
+        let imap = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         imap.set_nodelay(true).unwrap();
         let mut floor = Self {
             imap,
