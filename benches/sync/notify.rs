@@ -48,8 +48,11 @@ pub(crate) async fn run(table: &mut Table, server: &Dovecot, backend: Backend) {
     wait(&gateway, &tenant, mailbox.id, BEFORE).await;
     let path = format!("/v1/messages?limit=1&mailbox_id={}", mailbox.id);
     let newest = Ask::get(&gateway.url, &tenant.key, &path);
-    let mut floor = Floor::start(port, &user, &gateway).await;
-    let folder = server.mail_folder().join(&user).join("Maildir");
+    let other = format!("{user}-bare");
+    lay_down(server, &other, BEFORE, 6, post::Sizes::SMALL);
+    let mut floor = Floor::start(port, &other, &gateway).await;
+    let folder_of = |user| server.mail_folder().join(user).join("Maildir");
+    let (folder, bare) = (folder_of(&user), folder_of(&other));
     let mut writer = post::Writer::new(7, post::Sizes::SMALL);
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -57,15 +60,18 @@ pub(crate) async fn run(table: &mut Table, server: &Dovecot, backend: Backend) {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let shown = newest.watch(PAUSE).await;
         told.lock().unwrap().take();
-        deliver(&folder, round, &writer.next());
-        let expected = i64::try_from(BEFORE + round + 1).unwrap();
+        let message = writer.next();
+        deliver(&folder, round, &message);
         let shown = shown.await.unwrap();
         let told = told
             .lock()
             .unwrap()
             .expect("the server tells before there is a message");
         ours.push((shown - told).as_secs_f64() * 1e3);
-        floors.push(floor.once(expected).await.as_secs_f64() * 1e3);
+        // The same message in a mailbox of its own, where nobody has fetched it before either.
+        deliver(&bare, round, &message);
+        let last = i64::try_from(BEFORE + round + 1).unwrap();
+        floors.push(floor.once(last).await.as_secs_f64() * 1e3);
     }
     gateway.stop().await;
     table.ratio(

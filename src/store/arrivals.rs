@@ -112,7 +112,7 @@ impl Rows {
 
 impl Conn {
     /// The messages of a mailbox with these dedupe keys, tombstones included, and the threads that these hashes of message ids
-    /// lead to.
+    /// lead to. What follows in the transaction is to find its rows by whole keys, until [`Self::plan_anew`].
     pub async fn find_known(
         &mut self,
         tenant: TenantId,
@@ -128,6 +128,11 @@ impl Conn {
             found.into_iter().map(|(key, id)| (key, id.0)).collect(),
             led.collect(),
         ))
+    }
+
+    /// Lets PostgreSQL plan what follows in the transaction by its values again.
+    pub async fn plan_anew(&mut self) -> Result<()> {
+        on!(self, arrivals::plan_anew())
     }
 
     /// Stores new messages with all that is theirs, counts them, and queues them for the index. Answers the folder and the

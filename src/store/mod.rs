@@ -200,7 +200,7 @@ impl Transaction {
             .as_mut()
             .ok_or_else(|| Error::internal("the transaction has no connection"))?;
         let begin = match conn {
-            Conn::Pg(_) => pg::BEGIN,
+            Conn::Pg(_) => "BEGIN",
             Conn::Sqlite(_) => "BEGIN IMMEDIATE",
         };
         conn.execute(begin).await?;

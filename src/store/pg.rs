@@ -46,9 +46,6 @@ const SETTINGS: &str = "SET statement_timeout = '10min'; SET lock_timeout = '30s
 /// The key of the advisory lock under which migrations run: `postroom` in ASCII.
 const MIGRATION_LOCK: &str = "SET lock_timeout = '120s'; SELECT pg_advisory_lock(8101811374497751917)";
 
-/// Statements of a transaction find their rows by keys: planning them anew for each value would take as long as they do.
-pub(super) const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan";
-
 /// What a query is run on.
 pub(crate) type Connection = AsyncPgConnection;
 /// A connection, or one of those that share it while several queries are on their way.
@@ -308,6 +305,18 @@ const THREADS: &str = "SELECT t.id, t.mailbox_id, t.subject, t.message_count, t.
 const PLACEMENTS: &str = "INSERT INTO placements \
     (tenant_id, folder_id, uid_validity, uid, mailbox_id, message_id, flags) \
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING folder_id, message_id";
+
+/// Whether statements are planned once for all values until the transaction ends. Those of new mail find rows by whole keys,
+/// and planning them anew for each takes as long as they do; of others that would keep a plan from when a table was empty.
+pub(crate) async fn plan_once(conn: &mut impl Pipeline, once: bool) -> Result<()> {
+    let mode = if once {
+        "SET LOCAL plan_cache_mode = force_generic_plan"
+    } else {
+        "SET LOCAL plan_cache_mode = auto"
+    };
+    Prepared(diesel::sql_query(mode)).execute(conn).await?;
+    Ok(())
+}
 
 /// What a key leads to.
 #[derive(QueryableByName)]

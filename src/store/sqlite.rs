@@ -284,6 +284,11 @@ pub(crate) async fn lock_threads(
     Ok(diesel_async::RunQueryDsl::load(Prepared(query), conn).await?)
 }
 
+/// Every statement is planned once.
+pub(crate) async fn plan_once(_: &mut Connection, _: bool) -> Result<()> {
+    Ok(())
+}
+
 /// Stores where messages lie, unless it is stored already; answers the folder and the message of each that is new.
 pub(crate) async fn place(conn: &mut Connection, rows: Vec<placements::Row>) -> Result<Vec<(Id, Id)>> {
     use super::schema::placements;

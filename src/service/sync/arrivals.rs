@@ -201,6 +201,9 @@ impl<'t> Batch<'t> {
             inserts.push(insert);
         }
         let placed = self.write(places, inserts, &fresh).await?;
+        if !labelled.is_empty() {
+            self.tx.plan_anew().await?;
+        }
         let moved = labels::set_rows(
             self.tx,
             (self.fence.tenant, self.fence.mailbox),
@@ -376,11 +379,14 @@ impl<'t> Batch<'t> {
         // What was known before, or came twice in this batch, has another place now.
         let mut seen = std::collections::HashSet::new();
         let is_again = |id: &Uuid| !fresh.contains_key(id) || !seen.insert(*id);
-        let again = placed
+        let again: Vec<Uuid> = placed
             .iter()
             .map(|(_, message)| *message)
             .filter(is_again)
             .collect();
+        if !again.is_empty() {
+            self.tx.plan_anew().await?;
+        }
         presence::settle(
             (self.tx, self.journal),
             self.tenant,

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Connection, find_messages, find_refs, place};
+use super::{Connection, find_messages, find_refs, place, plan_once};
 use crate::{
     model::{Result, id::TenantId},
     store::{
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What dedupe keys, and hashes of message ids, lead to.
+/// What dedupe keys, and hashes of message ids, lead to; what follows in the transaction is planned once.
 pub(crate) async fn find_known(
     conn: &mut Connection,
     tenant: TenantId,
@@ -27,11 +27,17 @@ pub(crate) async fn find_known(
     hashes: &[Vec<u8>],
 ) -> Result<(Vec<(Vec<u8>, Id)>, Vec<(Vec<u8>, Id)>)> {
     let within = (Id(tenant.0), Id(mailbox));
-    together!(
+    let ((), messages, refs) = together!(
         conn,
+        plan_once(conn, true).await,
         find_messages(conn, within, keys).await,
         find_refs(conn, within, hashes).await,
-    )
+    )?;
+    Ok((messages, refs))
+}
+
+pub(crate) async fn plan_anew(conn: &mut Connection) -> Result<()> {
+    plan_once(conn, false).await
 }
 
 /// Stores new messages with all that comes with them, in an order in which no row names one that is not there yet; answers

@@ -300,6 +300,7 @@ async fn sync(tx: &mut Conn, filled: Filled) -> Done {
     tx.save_threads(tenant, &threads, stored.updated_at).await?;
     tx.find_known(tenant, owner.mailbox, (&[vec![1]], &[vec![1; 16]]))
         .await?;
+    tx.plan_anew().await?;
     tx.merge_thread(tenant, id::new(), filled.thread).await?;
     let jobs = tx.list_index_jobs(10).await?;
     tx.list_indexed(tenant, &[filled.message]).await?;
