@@ -474,6 +474,11 @@ impl Conn {
         Ok(found.into_iter().map(|tenant| TenantId(tenant.0)).collect())
     }
 
+    /// True for a tenant with an enabled endpoint that has not looked at the whole log.
+    pub async fn is_unread(&mut self, tenant: TenantId) -> Result<bool> {
+        on!(self, webhooks::is_unread(tenant))
+    }
+
     /// The start of the only node: what was on its way is not any more, and the endpoints that were left to somebody until
     /// some time before `until` are nobody's.
     pub async fn free_deliveries(&mut self, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<()> {

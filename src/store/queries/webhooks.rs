@@ -307,6 +307,20 @@ pub(crate) async fn list_unread(
     Ok(tenants)
 }
 
+pub(crate) async fn is_unread(conn: &mut Connection, tenant: TenantId) -> Result<bool> {
+    let behind: Option<Id> = webhook_endpoints::table
+        .inner_join(event_counters::table.on(event_counters::tenant_id.eq(webhook_endpoints::tenant_id)))
+        .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
+        .filter(webhook_endpoints::enabled.eq(true))
+        .filter(webhook_endpoints::position.lt(event_counters::position))
+        .limit(1)
+        .select(webhook_endpoints::id)
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(behind.is_some())
+}
+
 pub(crate) async fn free(conn: &mut Connection, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<()> {
     diesel::update(webhook_deliveries::table)
         .filter(sql::<Bool>("webhook_deliveries.status = 'sending'"))

@@ -120,14 +120,14 @@ fn change(conn: &mut SqliteConnection, relabel: Relabel) -> QueryResult<Option<(
         return Ok(Some((row, false)));
     }
     let (name, signature) = row.labels();
-    let row: Row = diesel::update(target)
+    let renaming = diesel::update(target)
         .set((
             mailboxes::name.eq(name),
             mailboxes::default_signature_html.eq(signature),
             mailboxes::updated_at.eq(at),
         ))
-        .returning(Row::as_returning())
-        .get_result(conn)?;
+        .returning(Row::as_returning());
+    let row: Row = Prepared(renaming).get_result(conn)?;
     append(
         conn,
         NewRows {

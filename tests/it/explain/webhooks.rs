@@ -27,6 +27,7 @@ pub(super) async fn run(tx: &mut Conn, filled: Filled) -> Done {
         .await?;
     assert!(tx.list_unread(None, 10).await?.contains(&tenant));
     tx.list_unread(Some(tenant), 10).await?;
+    assert!(tx.is_unread(tenant).await?);
     let last = tx.last_event(tenant).await?;
     assert_eq!(tx.lock_readers(tenant, last, 10).await?.len(), 1);
     tx.set_reader_positions(tenant, &[endpoint], last).await?;
