@@ -1,50 +1,30 @@
-//! PostgreSQL: its pool, its migrations, and the queries compiled for it.
+//! PostgreSQL: the queries compiled for it.
 
 mod events;
 mod notices;
+mod pools;
 
-use std::time::Duration;
-
-use deadpool::{Runtime, managed::QueueMode};
 use diesel::{
     QueryableByName,
     sql_types::{Array, BigInt, Binary, Bool, Text},
 };
 use diesel_async::{
-    AsyncConnection, AsyncConnectionCore, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl,
-    SimpleAsyncConnection,
-    pooled_connection::{
-        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
-        deadpool::{Object, Pool},
-    },
+    AsyncConnectionCore, AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Object,
 };
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use futures_util::FutureExt;
 
 use events::{append_events, relabel};
 pub use notices::Listener;
 pub(super) use notices::notify;
+pub(super) use pools::Pools;
 
 use super::{
-    PostgresUrl, placements,
+    placements,
     search::{IndexJob, Words},
     statement::Prepared,
     threads, tsvector,
     types::{At, Guid, Id, Instant},
 };
-use crate::model::{Error, Result};
-
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
-/// Connections in the pool: about four for a core of a small machine.
-const CONNECTIONS: usize = 8;
-/// How long a request waits for a connection.
-const WAIT: Duration = Duration::from_secs(10);
-/// What every connection is told: no statement, no wait for a lock and no forgotten transaction lasts for ever. The longest
-/// statement erases a tenant with all its mail.
-const SETTINGS: &str = "SET statement_timeout = '10min'; SET lock_timeout = '30s'; \
-    SET idle_in_transaction_session_timeout = '60s'";
-/// The key of the advisory lock under which migrations run: `postroom` in ASCII.
-const MIGRATION_LOCK: &str = "SET lock_timeout = '120s'; SELECT pg_advisory_lock(8101811374497751917)";
+use crate::model::Result;
 
 /// What a query is run on.
 pub(crate) type Connection = AsyncPgConnection;
@@ -428,64 +408,3 @@ pub(crate) async fn advisory_lock(conn: &mut Connection, key: i64, shared: bool)
     reason = "the same queries are compiled once for each database"
 )]
 pub(crate) mod queries;
-
-/// The pool.
-#[derive(Clone)]
-pub struct Pools {
-    url: PostgresUrl,
-    pool: Pool<AsyncPgConnection>,
-}
-
-impl Pools {
-    pub(super) fn open(url: &PostgresUrl) -> Result<Self> {
-        let mut config = ManagerConfig::default();
-        config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(|url| {
-            async move {
-                let mut conn = AsyncPgConnection::establish(url).await?;
-                conn.batch_execute(SETTINGS)
-                    .await
-                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
-                Ok(conn)
-            }
-            .boxed()
-        });
-        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(&url.0, config);
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
-            // The one that was just used knows the tables and the statements best.
-            .queue_mode(QueueMode::Lifo)
-            .wait_timeout(Some(WAIT))
-            .create_timeout(Some(WAIT))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(Error::internal)?;
-        Ok(Self {
-            url: url.clone(),
-            pool,
-        })
-    }
-
-    pub(super) async fn read(&self) -> Result<Pooled> {
-        self.pool.get().await.map_err(|error| {
-            tracing::error!(%error, "no connection to PostgreSQL");
-            Error::Unavailable("The database cannot be reached.")
-        })
-    }
-
-    pub(super) async fn listen(&self) -> Result<Listener> {
-        Listener::open(&self.url).await
-    }
-
-    pub(super) async fn migrate(&self) -> Result<()> {
-        let connect = AsyncPgConnection::establish(&self.url.0);
-        let connected = tokio::time::timeout(WAIT, connect).await;
-        let mut conn = connected.map_err(Error::internal)?.map_err(Error::internal)?;
-        conn.batch_execute(MIGRATION_LOCK).await?;
-        let mut harness = AsyncMigrationHarness::new(conn);
-        harness
-            .run_pending_migrations(MIGRATIONS)
-            .map_err(Error::Internal)?;
-        Ok(())
-    }
-}

@@ -6,10 +6,10 @@ use diesel::sql_types::{Bool, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::StreamExt;
 
-use super::{Connection, PostgresUrl, WAIT};
+use super::{Connection, pools::WAIT};
 use crate::{
     model::{Error, Result},
-    store::statement::Prepared,
+    store::{PostgresUrl, statement::Prepared},
 };
 
 /// How long an answer on this connection may take.
