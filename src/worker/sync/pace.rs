@@ -1,5 +1,5 @@
-//! How often a server's hints may ask for a pass: many at first, then one a second, so that a server that never falls
-//! silent is listened to and not run after.
+//! How often a server's hints may ask for a pass that brings no mail: many at first, then one a second, so that a server
+//! that never falls silent is listened to and not run after.
 
 use std::time::Duration;
 
@@ -27,6 +27,11 @@ impl Pace {
         self.whole = self.whole.max(now) + EVERY;
         self.whole.saturating_duration_since(now + EVERY * BURST)
     }
+
+    /// The last pass brought mail: it does not count.
+    pub(super) fn forgive(&mut self) {
+        self.whole -= EVERY;
+    }
 }
 
 #[cfg(test)]
@@ -47,5 +52,20 @@ mod tests {
             assert_eq!(pace.next(later), Duration::ZERO);
         }
         assert_eq!(pace.next(later), EVERY);
+    }
+
+    #[test]
+    fn a_pass_that_brings_mail_never_makes_another_wait() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        for _ in 1..BURST {
+            assert_eq!(pace.next(start), Duration::ZERO);
+        }
+        for _ in 0..500 {
+            assert_eq!(pace.next(start), Duration::ZERO);
+            pace.forgive();
+        }
+        assert_eq!(pace.next(start), Duration::ZERO);
+        assert_eq!(pace.next(start), EVERY, "what came before is not forgotten");
     }
 }
