@@ -134,12 +134,16 @@ impl App {
             .map_err(Error::internal)?
     }
 
-    /// The same for one statement, which needs no transaction around it.
+    /// The same for one statement, which needs no transaction around it. SQLite's ends in the moment in which it begins, so
+    /// that no request can go meanwhile.
     pub async fn write_once<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
     {
+        if self.store.is_embedded() {
+            return self.store.statement(work).await;
+        }
         let store = self.store.clone();
         detach(async move { store.statement(work).await })
             .await
