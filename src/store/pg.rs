@@ -286,14 +286,17 @@ const PLACEMENTS: &str = "INSERT INTO placements \
     (tenant_id, folder_id, uid_validity, uid, mailbox_id, message_id, flags) \
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING folder_id, message_id";
 
-/// Whether statements are planned once for all values until the transaction ends. Those of new mail find rows by whole keys,
-/// and planning them anew for each takes as long as they do; of others that would keep a plan from when a table was empty.
-pub(crate) async fn plan_once(conn: &mut impl Pipeline, once: bool) -> Result<()> {
-    let mode = if once {
-        "SET LOCAL plan_cache_mode = force_generic_plan"
-    } else {
-        "SET LOCAL plan_cache_mode = auto"
-    };
+/// Until the transaction ends, statements are planned once for all values. Those of new mail find rows by whole keys, and
+/// planning them anew for each takes as long as they do; of others that would keep a plan from when a table was empty.
+pub(crate) async fn plan_once(conn: &mut impl Pipeline) -> Result<()> {
+    let mode = "SET LOCAL plan_cache_mode = force_generic_plan";
+    Prepared(diesel::sql_query(mode)).execute(conn).await?;
+    Ok(())
+}
+
+/// Ends [`plan_once`].
+pub(crate) async fn plan_anew(conn: &mut impl Pipeline) -> Result<()> {
+    let mode = "SET LOCAL plan_cache_mode = auto";
     Prepared(diesel::sql_query(mode)).execute(conn).await?;
     Ok(())
 }

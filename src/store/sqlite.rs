@@ -42,7 +42,7 @@ const READERS: usize = 4;
 /// How long a request waits for a connection.
 const WAIT: Duration = Duration::from_secs(10);
 /// What every connection is told: durable at each commit, and a small page cache (2 MiB). Pages have SQLite's own 4 KiB: a
-/// mail that comes alone changes some thirty, which larger ones would make the commit wait for, and many at once gain nothing.
+/// mail that comes alone changes some forty, which larger ones would make the commit wait for, and many at once gain nothing.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
     PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY; \
     PRAGMA trusted_schema = OFF";
@@ -50,6 +50,7 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; P
 /// are neither read again nor written twice; and to move the log into the database itself only when it is long, as it does
 /// where [`Checkpoints`] are never done with all of it.
 const WRITER: &str = "PRAGMA cache_size = -24576; PRAGMA wal_autocheckpoint = 16384";
+
 /// What a query is run on.
 pub(crate) type Connection = SyncConnectionWrapper<SqliteConnection, Place>;
 /// What queries are written for.
@@ -285,7 +286,12 @@ pub(crate) async fn lock_threads(
 }
 
 /// Every statement is planned once.
-pub(crate) async fn plan_once(_: &mut Connection, _: bool) -> Result<()> {
+pub(crate) async fn plan_once(_: &mut Connection) -> Result<()> {
+    Ok(())
+}
+
+/// Every statement is planned once.
+pub(crate) async fn plan_anew(_: &mut Connection) -> Result<()> {
     Ok(())
 }
 

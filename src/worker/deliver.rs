@@ -256,9 +256,7 @@ impl Dispatcher {
             lane.turn(endpoint, done, share)
         });
         let turns: Vec<Turn> = turns.collect();
-        let again = turns.clone();
-        let taken = deliveries::turns(&self.app, tenant, turns).await;
-        let Taken { jobs, due } = taken.inspect_err(|_| self.put_back(tenant, again))?;
+        let Taken { jobs, due } = self.give(tenant, turns).await?;
         self.due = self.due.into_iter().chain(due).min();
         let mut endpoints = BTreeSet::new();
         for job in jobs {
@@ -290,12 +288,16 @@ impl Dispatcher {
         }
     }
 
-    /// Turns that could not be given: what came of requests is not forgotten.
-    fn put_back(&mut self, tenant: TenantId, turns: Vec<Turn>) {
-        let ready = self.ready.entry(tenant).or_default();
-        for turn in turns {
-            ready.add(turn.endpoint, turn.done);
-        }
+    /// Gives turns; of those that could not be given it is not forgotten what came of their requests.
+    async fn give(&mut self, tenant: TenantId, turns: Vec<Turn>) -> Result<Taken> {
+        let again = turns.clone();
+        let taken = deliveries::turns(&self.app, tenant, turns).await;
+        taken.inspect_err(|_| {
+            let ready = self.ready.entry(tenant).or_default();
+            for turn in again {
+                ready.add(turn.endpoint, turn.done);
+            }
+        })
     }
 
     /// Waits until a request has ended. What waits behind it follows at once; where nothing does, its endpoint has a turn.
@@ -353,9 +355,7 @@ impl Dispatcher {
                 .filter(|(_, done)| !done.is_empty());
             let turns = done.map(|(endpoint, done)| Lane::default().turn(endpoint, done, 0));
             let turns: Vec<Turn> = turns.collect();
-            let again = turns.clone();
-            let recorded = deliveries::turns(&self.app, tenant, turns).await;
-            recorded.inspect_err(|_| self.put_back(tenant, again))?;
+            self.give(tenant, turns).await?;
         }
         Ok(())
     }

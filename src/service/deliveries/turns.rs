@@ -145,10 +145,8 @@ pub async fn turns(app: &App, tenant: TenantId, mut turns: Vec<Turn>) -> Result<
         events,
     } in claimed
     {
-        let (form, secrets) = (
-            Arc::new(form),
-            webhooks::open_secrets(&data_key, tenant, endpoint, &secrets, now)?,
-        );
+        let form = Arc::new(form);
+        let secrets = webhooks::open_secrets(&data_key, tenant, endpoint, &secrets, now)?;
         for taken in taken {
             let event = events.iter().find(|event| event.position == taken.position);
             jobs.extend(event.map(|event| Job {

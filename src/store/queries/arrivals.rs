@@ -4,7 +4,10 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Connection, find_messages, find_refs, place, plan_once};
+use super::{
+    Connection, find_messages, find_refs, place, plan_anew as plan_by_values, plan_once,
+    threads::save_threads,
+};
 use crate::{
     model::{Result, id::TenantId},
     store::{
@@ -29,7 +32,7 @@ pub(crate) async fn find_known(
     let within = (Id(tenant.0), Id(mailbox));
     let ((), messages, refs) = together!(
         conn,
-        plan_once(conn, true).await,
+        plan_once(conn).await,
         find_messages(conn, within, keys).await,
         find_refs(conn, within, hashes).await,
     )?;
@@ -37,7 +40,7 @@ pub(crate) async fn find_known(
 }
 
 pub(crate) async fn plan_anew(conn: &mut Connection) -> Result<()> {
-    plan_once(conn, false).await
+    plan_by_values(conn).await
 }
 
 /// Stores new messages with all that comes with them, in an order in which no row names one that is not there yet; answers
@@ -52,16 +55,7 @@ pub(crate) async fn create(conn: &mut Connection, rows: Rows) -> Result<Vec<(Id,
     let ((), placed, _) = together!(
         conn,
         {
-            insert_all!(conn,
-                rows.threads, |row| threads {
-                    tenant_id: row.1,
-                    id: row.0.id,
-                    mailbox_id: row.0.mailbox_id,
-                    subject: row.0.subject,
-                    message_count: row.0.message_count,
-                    last_message_at: row.0.last_message_at,
-                    created_at: row.0.created_at,
-                } on (tenant_id, id) set (subject, message_count, last_message_at);
+            save_threads!(conn, rows.threads;
                 rows.refs, |row| thread_refs {
                     tenant_id: row.tenant_id,
                     mailbox_id: row.mailbox_id,

@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use super::{
     BOTH, Backend, Connection, advisory_lock, append_events, find_messages, find_refs, lock_threads, place,
-    plan_once, relabel, render, try_advisory_lock, write_words,
+    plan_anew, plan_once, relabel, render, try_advisory_lock, write_words,
 };
 use crate::store::types::Id;
 

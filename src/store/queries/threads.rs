@@ -17,17 +17,25 @@ use crate::{
     },
 };
 
-/// Makes threads, or stores what changed about those that are there.
+/// Makes threads, or stores what changed about those that are there, and then inserts what follows, as `insert_all!` does:
+/// `save_threads!(conn, rows; …)`.
+macro_rules! save_threads {
+    ($conn:expr, $rows:expr $(; $($then:tt)*)?) => {
+        insert_all!($conn, $rows, |row| threads {
+            tenant_id: row.1,
+            id: row.0.id,
+            mailbox_id: row.0.mailbox_id,
+            subject: row.0.subject,
+            message_count: row.0.message_count,
+            last_message_at: row.0.last_message_at,
+            created_at: row.0.created_at,
+        } on (tenant_id, id) set (subject, message_count, last_message_at) $(; $($then)*)?)
+    };
+}
+pub(super) use save_threads;
+
 pub(crate) async fn save(conn: &mut Connection, rows: Vec<(Row, Id)>) -> Result<()> {
-    insert_all!(conn, rows, |row| threads {
-        tenant_id: row.1,
-        id: row.0.id,
-        mailbox_id: row.0.mailbox_id,
-        subject: row.0.subject,
-        message_count: row.0.message_count,
-        last_message_at: row.0.last_message_at,
-        created_at: row.0.created_at,
-    } on (tenant_id, id) set (subject, message_count, last_message_at));
+    save_threads!(conn, rows);
     Ok(())
 }
 

@@ -324,7 +324,8 @@ impl Connection<'_> {
     }
 }
 
-/// Parses messages, aside where that takes long, and puts the bytes of large ones into the object store, before there is a row that names them.
+/// Parses messages, aside where that takes long, and puts the bytes of large ones into the object store, before there is a
+/// row that names them.
 pub(super) async fn ready(
     shared: &Shared,
     tenant: TenantId,
