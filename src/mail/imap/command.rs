@@ -22,6 +22,9 @@ pub(super) enum Piece<'c> {
 pub(super) struct Command<'c> {
     pub(super) name: &'static str,
     pub(super) pieces: Vec<Piece<'c>>,
+    /// It may be sent before the one before it is answered, as nothing that the server says of that changes what it means
+    /// (RFC 9051, section 5.5).
+    pub(super) follows: bool,
 }
 
 impl<'c> Command<'c> {
@@ -30,7 +33,14 @@ impl<'c> Command<'c> {
         Self {
             name,
             pieces: vec![Piece::Text(Zeroizing::new(name.as_bytes().to_vec()))],
+            follows: false,
         }
+    }
+
+    /// The same, sent without waiting for the answer to the one before it.
+    pub(super) const fn following(mut self) -> Self {
+        self.follows = true;
+        self
     }
 
     /// A space and words of our own making, free of line ends.

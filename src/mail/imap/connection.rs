@@ -103,6 +103,8 @@ pub(super) struct Connection {
     tags: u32,
     /// True from the first byte of a command to its tagged answer. A command that was given up leaves it set.
     busy: bool,
+    /// IDLE, which DONE has ended and the server has not answered yet.
+    ending: Option<Exchange>,
     pub(super) capabilities: Capabilities,
     pub(super) pending: Pending,
     pub(super) timeouts: Timeouts,
@@ -122,6 +124,7 @@ impl Connection {
             end: 0,
             tags: 0,
             busy: false,
+            ending: None,
             capabilities: Capabilities::default(),
             pending: Pending::default(),
             timeouts,
@@ -145,7 +148,37 @@ impl Connection {
 
     /// True between commands.
     pub(super) const fn is_idle(&self) -> bool {
-        !self.busy
+        !self.busy || self.ending.is_some()
+    }
+
+    /// Ends IDLE, and leaves its answer to the next command.
+    pub(super) async fn end(&mut self, idle: Exchange) -> Result<(), Error> {
+        self.send(b"DONE\r\n", idle.deadline).await?;
+        self.ending = Some(idle);
+        Ok(())
+    }
+
+    /// Waits for the answer to an IDLE that was left to the next command.
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        match self.ending.take() {
+            Some(idle) => self.answered(&idle).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the answer to IDLE. One that is no OK leaves the connection of no use: a command may be on its way already.
+    async fn answered(&mut self, idle: &Exchange) -> Result<(), Error> {
+        loop {
+            match self.step(idle, &mut Spooler::none()).await {
+                Ok(Step::Done(_)) => return Ok(()),
+                Ok(Step::Continue) => {}
+                Ok(Step::Data(response)) => self.pending.note(&response),
+                Err(error) => {
+                    self.busy = true;
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// The deadline of what is done before the login.
@@ -211,7 +244,11 @@ impl Connection {
         command: Command<'_>,
         deadline: Deadline,
     ) -> Result<Exchange, Error> {
-        if self.busy {
+        if !command.follows {
+            self.settle().await?;
+        }
+        let ending = self.ending.take();
+        if self.busy && ending.is_none() {
             return Err(Error::Poisoned);
         }
         self.busy = true;
@@ -249,6 +286,10 @@ impl Connection {
         }
         line.extend_from_slice(b"\r\n");
         self.send(&line, deadline).await?;
+        if let Some(idle) = ending {
+            self.answered(&idle).await?;
+            self.busy = true;
+        }
         Ok(exchange)
     }
 

@@ -324,6 +324,7 @@ impl Fetch<'_> {
                 };
                 self.connection.grow_buffer();
                 let command = Command::new("UID FETCH").word(&format!("{part} {}", self.items));
+                let command = command.following();
                 let deadline = self.connection.transfer_deadline();
                 let exchange = self.connection.begin(command, deadline).await?;
                 self.exchange.insert(exchange)

@@ -144,6 +144,25 @@ impl Idle {
         }
     }
 
+    /// True when the server has told of new mail.
+    pub fn has_news(&self) -> bool {
+        self.connection.pending.exists.is_some()
+    }
+
+    /// DONE: ends IDLE, and leaves the server's answer to the next command, which fails where none comes within 15 s. One that
+    /// fetches messages is sent at once: news are read one way to the server and back sooner.
+    ///
+    /// # Errors
+    /// The session is gone then.
+    pub async fn leave(mut self) -> Result<Session, Error> {
+        if !self.ended {
+            let wait = self.connection.timeouts.done;
+            self.exchange.deadline = Deadline::new(Phase::Done, wait, wait);
+            self.connection.end(self.exchange).await?;
+        }
+        Ok(Session::new(self.connection))
+    }
+
     /// DONE: ends IDLE, within 15 s.
     ///
     /// # Errors

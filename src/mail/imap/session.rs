@@ -81,6 +81,11 @@ impl Session {
         std::mem::take(&mut self.connection.pending)
     }
 
+    /// Waits for the answer to IDLE where that was left to the next command.
+    pub async fn settle(&mut self) -> Result<(), Error> {
+        self.connection.settle().await
+    }
+
     /// Runs a command with the usual deadline.
     pub(super) async fn run(
         &mut self,

@@ -167,6 +167,7 @@ impl<'c> Connection<'c> {
             let before = self.reached();
             let pass = async {
                 self.take_told().await?;
+                self.session()?.settle().await?;
                 if self.taken.is_some() {
                     tokio::time::sleep(GATHER).await;
                 }
@@ -449,6 +450,10 @@ impl<'c> Connection<'c> {
             }
         };
         let event = idle.wait(max, self.switch.cancelled()).await?;
+        if event == IdleEvent::Changed && idle.has_news() && !self.memory.apart {
+            self.session = Some(idle.leave().await?);
+            return Ok(event);
+        }
         let deadline = if event == IdleEvent::Cancelled {
             FAREWELL
         } else {

@@ -85,7 +85,9 @@ impl Connection<'_> {
             .acquire_many_owned(FEW * SMALL / 1024)
             .await
             .map_err(Fault::internal)?;
+        let apart = std::mem::replace(&mut self.memory.apart, true);
         let given = self.ask_small(window, few).await?;
+        self.memory.apart = apart;
         let (mut rows, mut bodies) = (Vec::with_capacity(given.len()), HashMap::new());
         for (row, body) in given {
             // One that broke a fetch before is asked for alone.
@@ -112,7 +114,7 @@ impl Connection<'_> {
             let limits = (small, u64::from(FEW * small));
             match self.session()?.fetch_small(window, items, limits).await {
                 // It does not give out one of them, or no part of any: each is asked for as always.
-                Err(Error::No { .. } | Error::Bad { .. }) => {}
+                Err(Error::No { .. } | Error::Bad { .. }) if self.session()?.is_usable() => {}
                 given => return Ok(given?),
             }
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::server::Server;
-use crate::mail::imap::{Error, IdleEvent, Phase};
+use crate::mail::imap::{Error, FetchItems, FetchRow, IdleEvent, Phase, Session, StoredBody, UidSet};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -132,4 +132,101 @@ async fn done_does_not_wait_for_ever() {
     let idle = server.impatient_session().await.idle().await.unwrap();
     assert!(matches!(idle.done().await, Err(Error::Timeout(Phase::Done))));
     server.finish();
+}
+
+/// Leaves IDLE because of news.
+async fn leave(session: Session) -> Session {
+    let mut idle = session.idle().await.unwrap();
+    assert_eq!(idle.wait(LONG, pending()).await.unwrap(), IdleEvent::Changed);
+    idle.leave().await.unwrap()
+}
+
+async fn fetch(session: &mut Session) -> Result<Vec<(FetchRow, Option<StoredBody>)>, Error> {
+    let limits = (100, 100);
+    session
+        .fetch_small(&UidSet::range(7, 7), FetchItems::default(), limits)
+        .await
+}
+
+#[tokio::test]
+async fn a_fetch_follows_done_before_idle_is_answered() {
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n* 1 EXISTS\r\n");
+        assert_eq!(peer.line(), "DONE");
+        let line = peer.line();
+        let (tag, command) = line.split_once(' ').unwrap();
+        assert!(command.starts_with("UID FETCH 7 "), "{line}");
+        // Flags that are told before IDLE is answered are not of the fetch.
+        peer.say("* 2 EXISTS\r\n* 1 FETCH (UID 7 FLAGS ())\r\n");
+        peer.answer("OK done");
+        peer.say("* 1 FETCH (UID 7 FLAGS (\\Seen) RFC822.SIZE 4 BODY[]<0> {4}\r\nabcd)\r\n");
+        peer.say(format!("{tag} OK fetched\r\n"));
+        peer.expect("NOOP");
+        peer.answer("OK");
+    });
+    let mut session = leave(server.session().await).await;
+    assert!(session.is_usable());
+    let rows = fetch(&mut session).await.unwrap();
+    let seen = rows[0].0.flags.as_ref().is_some_and(|flags| flags.len() == 1);
+    assert!(rows.len() == 1 && rows[0].0.uid == 7 && seen);
+    assert!(rows[0].1.is_some());
+    assert_eq!(session.take_pending().exists, Some(2));
+    session.noop().await.unwrap();
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn other_commands_wait_until_idle_is_answered() {
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n* 1 EXISTS\r\n");
+        assert_eq!(peer.line(), "DONE");
+        assert_eq!(peer.line(), "", "nothing is sent before the client goes");
+    });
+    let mut session = leave(server.impatient_session().await).await;
+    assert!(matches!(session.noop().await, Err(Error::Timeout(Phase::Done))));
+    assert!(!session.is_usable());
+    drop(session);
+    server.finish();
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n* 1 EXISTS\r\n");
+        assert_eq!(peer.line(), "DONE");
+        peer.answer("OK done");
+        peer.expect("NOOP");
+        peer.answer("OK");
+    });
+    let mut session = leave(server.session().await).await;
+    session.noop().await.unwrap();
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn what_follows_an_idle_that_ends_badly_is_not_taken_for_answered() {
+    for said in ["NO what", "BAD what"] {
+        let server = Server::start(move |peer| {
+            peer.let_in("IDLE");
+            peer.expect("IDLE");
+            peer.say("+ idling\r\n* 1 EXISTS\r\n");
+            assert_eq!(peer.line(), "DONE");
+            peer.answer(said);
+            peer.expect("UID FETCH");
+            peer.answer("OK nothing there");
+        });
+        let mut session = leave(server.session().await).await;
+        let rows = fetch(&mut session).await;
+        assert!(matches!(
+            rows,
+            Err(Error::No { command: "IDLE", .. } | Error::Bad { .. })
+        ));
+        assert!(!session.is_usable());
+        drop(session);
+        server.finish();
+    }
 }
