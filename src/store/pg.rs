@@ -103,6 +103,18 @@ macro_rules! load_fixed {
     }};
 }
 
+/// At most so many rows of a query that locks them.
+macro_rules! limited {
+    ($query:expr, $rows:expr) => {
+        $query.limit($rows)
+    };
+}
+
+/// Keys for one statement, which takes any number of them: they are one array.
+pub(crate) fn padded<T: Clone>(keys: &[T]) -> Vec<T> {
+    keys.to_vec()
+}
+
 /// Locks the rows that a query answers until the transaction ends.
 macro_rules! locked {
     ($query:expr) => {

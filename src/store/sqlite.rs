@@ -68,10 +68,11 @@ macro_rules! insert_all {
             .spawn_blocking(move |conn| {
                 $(for $row in &$rows {
                     let insert = diesel::insert_into($table::table).values(($($table::$column.eq(&$value),)+));
-                    $(let insert = insert
-                        .on_conflict(($($table::$key,)+))
-                        .do_update()
-                        .set(($($table::$set.eq(diesel::upsert::excluded($table::$set)),)+));)?
+                    $(let insert = $crate::store::statement::OrSet {
+                        insert,
+                        keys: &[$(stringify!($key)),+],
+                        columns: &[$(stringify!($set)),+],
+                    };)?
                     diesel::RunQueryDsl::execute(insert, conn)?;
                 })+
                 Ok(())
@@ -123,6 +124,13 @@ macro_rules! load {
 macro_rules! load_fixed {
     ($conn:expr, $query:expr) => {
         load!($conn, $query)
+    };
+}
+
+/// At most so many rows of a query that locks them.
+macro_rules! limited {
+    ($query:expr, $rows:expr) => {
+        $crate::store::statement::Limited::new($query, $rows)
     };
 }
 
@@ -227,7 +235,7 @@ macro_rules! count_hits {
 }
 
 /// Keys for one of few statements, which are prepared once each: as many as a power of two, the last one more than once.
-fn padded<T: Clone>(keys: &[T]) -> Vec<T> {
+pub(crate) fn padded<T: Clone>(keys: &[T]) -> Vec<T> {
     let last = keys.last().into_iter().cycle();
     let more = keys.len().next_power_of_two() - keys.len();
     keys.iter().chain(last.take(more)).cloned().collect()

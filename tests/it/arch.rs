@@ -99,6 +99,26 @@ fn outside_crates_stay_in_their_homes() {
     );
 }
 
+/// SQLite plans a statement with a plain `LIMIT ?` anew at each run (`store::statement::Limited`). Where rows are passed over
+/// there is no other way, and PostgreSQL's own file has it.
+#[test]
+fn no_statement_is_planned_anew_for_its_limit() {
+    let mut wrong = Vec::new();
+    for source in source_files().iter().filter(|source| source.room() == "store") {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let skips = at > 0 && lines[at - 1].contains(".offset(");
+            let is_plain = line.contains(".first(conn)")
+                || line.contains(".first::<")
+                || (line.contains(".limit(") && !skips && !source.is_in("store/pg"));
+            if is_plain {
+                wrong.push(format!("{}:{}: {}", source.name, at + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn service_starts_tasks_in_one_place() {
     let spawns = |file: &&Source| file.paths.iter().any(|path| is_under(path, "tokio::spawn"));
@@ -156,6 +176,7 @@ fn the_reader_finds_paths_however_they_are_written() {
 struct Source {
     /// Path below `src/`, without the extension.
     name: String,
+    text: String,
     paths: Vec<String>,
 }
 
@@ -197,7 +218,7 @@ fn source_files() -> Vec<Source> {
                 depth
             },
         );
-        Source { name, paths }
+        Source { name, text, paths }
     };
     let files = super::files::rust_files(&root).into_iter().map(read);
     files

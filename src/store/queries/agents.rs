@@ -10,6 +10,7 @@ use crate::{
     store::{
         agents::{RevisionRow, Row},
         schema::{agent_revisions, agents, mailboxes},
+        statement::Limited,
         types::Id,
     },
 };
@@ -44,7 +45,7 @@ pub(crate) async fn lock(
         .find((Id(tenant.0), Id(id)))
         .filter(agents::kind.eq(kind.as_str()))
         .select(Row::as_select());
-    Ok(locked!(query).first(conn).await.optional()?)
+    Ok(locked!(query).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn list(
@@ -106,11 +107,11 @@ pub(crate) async fn find_bound(conn: &mut Connection, tenant: TenantId, id: Uuid
         .filter(mailboxes::retired_at.is_null())
         .select(mailboxes::id);
     let agents = live.filter(mailboxes::agent_id.eq(Some(Id(id))));
-    if let Some(found) = agents.first(conn).await.optional()? {
+    if let Some(found) = Limited::new(agents, 1).get_result(conn).await.optional()? {
         return Ok(Some(found));
     }
     let teams = live.filter(mailboxes::team_id.eq(Some(Id(id))));
-    Ok(teams.first(conn).await.optional()?)
+    Ok(Limited::new(teams, 1).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn create_revision(
@@ -136,7 +137,7 @@ pub(crate) async fn get_revision(
         .filter(agent_revisions::agent_id.eq(Id(agent)));
     Ok(query
         .select(RevisionRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }
@@ -150,7 +151,7 @@ pub(crate) async fn last_revision_number(
         .filter(agent_revisions::tenant_id.eq(Id(tenant.0)))
         .filter(agent_revisions::agent_id.eq(Id(agent)))
         .select(diesel::dsl::max(agent_revisions::number))
-        .first::<Option<i64>>(conn)
+        .get_result::<Option<i64>>(conn)
         .await?
         .unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use diesel::{dsl::sql, prelude::*, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Backend, Connection, ids, paged};
+use super::{Backend, Connection, ids, padded, paged};
 use crate::{
     model::{
         Result,
@@ -37,7 +37,7 @@ pub(crate) async fn news(
     until: i64,
     limit: i64,
 ) -> Result<Vec<NewsRow>> {
-    Ok(events::table
+    let news = events::table
         .left_join(
             mailboxes::table.on(mailboxes::tenant_id
                 .eq(events::tenant_id)
@@ -47,16 +47,14 @@ pub(crate) async fn news(
         .filter(events::position.gt(after))
         .filter(events::position.le(until))
         .order(events::position)
-        .limit(limit)
         .select((
             events::position,
             events::kind,
             events::mailbox_id,
             events::agent_id,
             mailboxes::created_by.nullable(),
-        ))
-        .load(conn)
-        .await?)
+        ));
+    Ok(Limited::new(news, limit).load(conn).await?)
 }
 
 pub(crate) async fn create(conn: &mut Connection, rows: Vec<NewRow>) -> Result<()> {
@@ -107,7 +105,7 @@ pub(crate) async fn share_gates(
         .filter(mailboxes::id.eq_any(ids(mailboxes)))
         .order(mailboxes::id)
         .select((mailboxes::id, mailboxes::enabled, mailboxes::retired_at));
-    Ok(key_shared!(query).load(conn).await?)
+    Ok(Prepared(key_shared!(query)).load(conn).await?)
 }
 
 pub(crate) async fn bar(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<()> {
@@ -226,29 +224,23 @@ pub(crate) async fn count_sending(
 }
 
 pub(crate) async fn is_sending_of(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<bool> {
-    let found: Option<Id> = webhook_deliveries::table
+    let sending = webhook_deliveries::table
         .filter(webhook_deliveries::tenant_id.eq(Id(tenant.0)))
         .filter(webhook_deliveries::mailbox_id.eq(Some(Id(mailbox))))
         .filter(webhook_deliveries::status.eq(DeliveryStatus::Sending.as_str()))
-        .limit(1)
-        .select(webhook_deliveries::id)
-        .get_result(conn)
-        .await
-        .optional()?;
+        .select(webhook_deliveries::id);
+    let found: Option<Id> = Limited::new(sending, 1).get_result(conn).await.optional()?;
     Ok(found.is_some())
 }
 
 pub(crate) async fn next_due(conn: &mut Connection, tenant: TenantId, endpoint: Uuid) -> Result<Option<At>> {
-    Ok(webhook_deliveries::table
+    let next = webhook_deliveries::table
         .filter(webhook_deliveries::tenant_id.eq(Id(tenant.0)))
         .filter(webhook_deliveries::endpoint_id.eq(Id(endpoint)))
         .filter(webhook_deliveries::due_at.is_not_null())
         .order((webhook_deliveries::due_at, webhook_deliveries::position))
-        .limit(1)
-        .select(webhook_deliveries::due_at.assume_not_null())
-        .get_result(conn)
-        .await
-        .optional()?)
+        .select(webhook_deliveries::due_at.assume_not_null());
+    Ok(Limited::new(next, 1).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn events_at(
@@ -256,7 +248,7 @@ pub(crate) async fn events_at(
     tenant: TenantId,
     positions: Vec<i64>,
 ) -> Result<Vec<FoundEvent>> {
-    Ok(events::table
+    let found = events::table
         .left_join(
             mailboxes::table.on(mailboxes::tenant_id
                 .eq(events::tenant_id)
@@ -268,14 +260,13 @@ pub(crate) async fn events_at(
                 .and(messages::id.nullable().eq(events::message_id))),
         )
         .filter(events::tenant_id.eq(Id(tenant.0)))
-        .filter(events::position.eq_any(positions))
+        .filter(events::position.eq_any(padded(&positions)))
         .select((
             EventRow::as_select(),
             mailboxes::address.nullable(),
             Option::<KnownRow>::as_select(),
-        ))
-        .load(conn)
-        .await?)
+        ));
+    Ok(Prepared(found).load(conn).await?)
 }
 
 pub(crate) async fn event_from(
@@ -288,13 +279,12 @@ pub(crate) async fn event_from(
         .filter(events::tenant_id.eq(Id(tenant.0)))
         .filter(events::position.ge(place))
         .order(events::position)
-        .limit(1)
         .select((events::position, events::created_at))
         .into_boxed::<Backend>();
     if let Some(since) = since {
         query = query.filter(events::created_at.ge(At(since)));
     }
-    Ok(query.get_result(conn).await.optional()?)
+    Ok(Limited::new(query, 1).get_result(conn).await.optional()?)
 }
 
 /// Deliveries with their events, of the endpoints that the caller sees.

@@ -25,13 +25,10 @@ pub(crate) async fn append(conn: &mut Connection, new: NewRows) -> Result<()> {
 }
 
 pub(crate) async fn last(conn: &mut Connection, tenant: TenantId) -> Result<Option<i64>> {
-    Ok(event_counters::table
+    let counter = event_counters::table
         .filter(event_counters::tenant_id.eq(Id(tenant.0)))
-        .limit(1)
-        .select(event_counters::position)
-        .get_result(conn)
-        .await
-        .optional()?)
+        .select(event_counters::position);
+    Ok(Limited::new(counter, 1).get_result(conn).await.optional()?)
 }
 
 /// Narrows a boxed query to a span of the log, and orders it.
@@ -126,13 +123,11 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn oldest(conn: &mut Connection, tenant: TenantId, limit: i64) -> Result<Vec<(i64, At)>> {
-    Ok(events::table
+    let oldest = events::table
         .filter(events::tenant_id.eq(Id(tenant.0)))
         .order(events::position)
-        .limit(limit)
-        .select((events::position, events::created_at))
-        .load(conn)
-        .await?)
+        .select((events::position, events::created_at));
+    Ok(Limited::new(oldest, limit).load(conn).await?)
 }
 
 pub(crate) async fn erase(conn: &mut Connection, tenant: TenantId, last: i64) -> Result<usize> {

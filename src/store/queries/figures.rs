@@ -13,6 +13,7 @@ use crate::{
     store::{
         figures::{FactsRow, FailingRow},
         schema::{mailboxes, webhook_endpoints},
+        statement::Limited,
         types::Id,
     },
 };
@@ -95,10 +96,9 @@ pub(crate) async fn count_failing(conn: &mut Connection, most: i64) -> Result<i6
 }
 
 pub(crate) async fn list_failing(conn: &mut Connection, limit: i64) -> Result<Vec<FailingRow>> {
-    Ok(webhook_endpoints::table
+    let failing = webhook_endpoints::table
         .filter(webhook_endpoints::failing_since.is_not_null())
         .order(webhook_endpoints::failing_since)
-        .limit(limit)
         .select((
             webhook_endpoints::tenant_id,
             webhook_endpoints::id,
@@ -106,7 +106,6 @@ pub(crate) async fn list_failing(conn: &mut Connection, limit: i64) -> Result<Ve
             webhook_endpoints::enabled,
             webhook_endpoints::failures,
             webhook_endpoints::failing_since,
-        ))
-        .load(conn)
-        .await?)
+        ));
+    Ok(Limited::new(failing, limit).load(conn).await?)
 }

@@ -10,7 +10,7 @@ use crate::{
     store::{
         folders::{MAX_FOLDERS, Row},
         schema::folders,
-        statement::Prepared,
+        statement::{Limited, Prepared},
         types::Id,
     },
 };
@@ -27,20 +27,18 @@ pub(crate) async fn get(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Re
     Ok(folders::table
         .find((Id(tenant.0), Id(id)))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }
 
 pub(crate) async fn list(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<Vec<Row>> {
-    Ok(folders::table
+    let folders = folders::table
         .filter(folders::tenant_id.eq(Id(tenant.0)))
         .filter(folders::mailbox_id.eq(Id(mailbox)))
         .order(folders::raw_name)
-        .limit(MAX_FOLDERS)
-        .select(Row::as_select())
-        .load(conn)
-        .await?)
+        .select(Row::as_select());
+    Ok(Limited::new(folders, MAX_FOLDERS).load(conn).await?)
 }
 
 pub(crate) async fn update(

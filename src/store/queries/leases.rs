@@ -11,13 +11,14 @@ use crate::{
         leases::{LEASE_SECONDS, Row},
         mailboxes::Row as MailboxRow,
         schema::{mailbox_leases, mailboxes},
+        statement::Limited,
         types::{At, Id},
     },
 };
 
 /// The leases of mailboxes that can be connected, the one that ran out first before the others.
 macro_rules! claimable {
-    ($which:expr, $limit:expr) => {
+    ($which:expr) => {
         mailbox_leases::table
             .filter($which)
             .filter(diesel::dsl::exists(
@@ -31,19 +32,18 @@ macro_rules! claimable {
             ))
             .select((mailbox_leases::tenant_id, mailbox_leases::mailbox_id))
             .order(mailbox_leases::until)
-            .limit($limit)
     };
 }
 
 pub(crate) async fn claim(conn: &mut Connection, owner: &str, limit: i64) -> Result<Vec<Row>> {
-    let free = claimable!(mailbox_leases::until.le(db_now!()), limit);
-    let free = skip_locked!(free).load(conn).await?;
+    let free = claimable!(mailbox_leases::until.le(db_now!()));
+    let free = skip_locked!(limited!(free, limit)).load(conn).await?;
     take_all(conn, owner, free).await
 }
 
 pub(crate) async fn retake(conn: &mut Connection, owner: &str, limit: i64) -> Result<Vec<Row>> {
-    let held = claimable!(mailbox_leases::owner.eq(Some(owner)), limit);
-    let held = skip_locked!(held).load(conn).await?;
+    let held = claimable!(mailbox_leases::owner.eq(Some(owner)));
+    let held = skip_locked!(limited!(held, limit)).load(conn).await?;
     take_all(conn, owner, held).await
 }
 
@@ -56,17 +56,15 @@ async fn take_all(conn: &mut Connection, owner: &str, keys: Vec<(Id, Id)>) -> Re
 }
 
 pub(crate) async fn list(conn: &mut Connection, owner: &str, limit: i64) -> Result<Vec<Row>> {
-    Ok(mailbox_leases::table
+    let held = mailbox_leases::table
         .filter(mailbox_leases::owner.eq(Some(owner)))
         .filter(mailbox_leases::until.gt(db_now!()))
         .select((
             mailbox_leases::tenant_id,
             mailbox_leases::mailbox_id,
             mailbox_leases::epoch,
-        ))
-        .limit(limit)
-        .load(conn)
-        .await?)
+        ));
+    Ok(Limited::new(held, limit).load(conn).await?)
 }
 
 async fn take(conn: &mut Connection, owner: &str, key: (Id, Id)) -> Result<Row> {

@@ -219,14 +219,12 @@ pub(crate) async fn set_progress(
     id: Uuid,
     progress: Option<&SyncProgress>,
 ) -> Result<()> {
-    diesel::update(mailboxes::table.find((Id(tenant.0), Id(id))))
-        .set((
-            mailboxes::sync_folder.eq(progress.map(|progress| progress.folder.clone())),
-            mailboxes::sync_done.eq(progress.map_or(0, |progress| progress.done)),
-            mailboxes::sync_total.eq(progress.map_or(0, |progress| progress.total)),
-        ))
-        .execute(conn)
-        .await?;
+    let progressing = diesel::update(mailboxes::table.find((Id(tenant.0), Id(id)))).set((
+        mailboxes::sync_folder.eq(progress.map(|progress| progress.folder.clone())),
+        mailboxes::sync_done.eq(progress.map_or(0, |progress| progress.done)),
+        mailboxes::sync_total.eq(progress.map_or(0, |progress| progress.total)),
+    ));
+    Prepared(progressing).execute(conn).await?;
     Ok(())
 }
 

@@ -360,15 +360,13 @@ pub(crate) async fn newest_of_thread(
     thread: Uuid,
     limit: i64,
 ) -> Result<Vec<Found>> {
-    Ok(counted!()
+    let newest = counted!()
         .filter(messages::tenant_id.eq(Id(tenant.0)))
         .filter(messages::thread_id.eq(Id(thread)))
         .filter(messages::deleted_at.is_null())
         .order((messages::sent_at.desc(), messages::id.desc()))
-        .limit(limit)
-        .select((Row::as_select(), threads::message_count))
-        .load(conn)
-        .await?)
+        .select((Row::as_select(), threads::message_count));
+    Ok(Limited::new(newest, limit).load(conn).await?)
 }
 
 pub(crate) async fn get_raw(

@@ -28,14 +28,14 @@ pub(crate) mod webhooks;
 use uuid::Uuid;
 
 use super::{
-    BOTH, Backend, Connection, advisory_lock, append_events, find_messages, find_refs, lock_threads, place,
-    plan_anew, plan_once, relabel, render, try_advisory_lock, write_words,
+    BOTH, Backend, Connection, advisory_lock, append_events, find_messages, find_refs, lock_threads, padded,
+    place, plan_anew, plan_once, relabel, render, try_advisory_lock, write_words,
 };
 use crate::store::types::Id;
 
 /// Ids as a statement names them.
 fn ids(ids: &[Uuid]) -> Vec<Id> {
-    ids.iter().copied().map(Id).collect()
+    padded(&ids.iter().copied().map(Id).collect::<Vec<_>>())
 }
 
 /// Orders a boxed query newest first and cuts it to one row beyond the page, which tells whether more follow.

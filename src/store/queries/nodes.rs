@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use super::Connection;
 use crate::{
     model::{Result, lease::Node},
-    store::{leases::LEASE_SECONDS, nodes::Row, schema::nodes},
+    store::{leases::LEASE_SECONDS, nodes::Row, schema::nodes, statement::Limited},
 };
 
 /// After so many seconds the row of a node that ran out is deleted.
@@ -29,13 +29,11 @@ pub(crate) async fn save(conn: &mut Connection, node: &Node) -> Result<()> {
 }
 
 pub(crate) async fn list(conn: &mut Connection, limit: i64) -> Result<Vec<Row>> {
-    Ok(nodes::table
+    let nodes = nodes::table
         .filter(nodes::until.gt(db_now!()))
         .select((nodes::name, nodes::worker, nodes::held))
-        .order(nodes::until)
-        .limit(limit)
-        .load(conn)
-        .await?)
+        .order(nodes::until);
+    Ok(Limited::new(nodes, limit).load(conn).await?)
 }
 
 pub(crate) async fn add_held(conn: &mut Connection, name: &str, more: i64) -> Result<()> {

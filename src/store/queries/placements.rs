@@ -10,7 +10,7 @@ use crate::{
     store::{
         placements::{RETIRED, Row},
         schema::placements,
-        statement::Prepared,
+        statement::{Limited, Prepared},
         types::Id,
     },
 };
@@ -94,7 +94,7 @@ pub(crate) async fn delete_stale(
     current: i64,
     limit: i64,
 ) -> Result<Vec<Id>> {
-    let stale: Vec<(i64, i64)> = placements::table
+    let stale = placements::table
         .filter(placements::tenant_id.eq(Id(tenant.0)))
         .filter(placements::folder_id.eq(Id(folder)))
         .filter(
@@ -103,10 +103,8 @@ pub(crate) async fn delete_stale(
                 .or(placements::uid_validity.gt(current)),
         )
         .order((placements::uid_validity, placements::uid))
-        .limit(limit)
-        .select((placements::uid_validity, placements::uid))
-        .load(conn)
-        .await?;
+        .select((placements::uid_validity, placements::uid));
+    let stale: Vec<(i64, i64)> = Limited::new(stale, limit).load(conn).await?;
     let Some((generation, _)) = stale.iter().copied().next() else {
         return Ok(Vec::new());
     };
@@ -125,26 +123,22 @@ pub(crate) async fn retire(
     uid_validity: i64,
     limit: i64,
 ) -> Result<usize> {
-    let uids: Vec<i64> = placements::table
+    let uids = placements::table
         .filter(placements::tenant_id.eq(Id(tenant.0)))
         .filter(placements::folder_id.eq(Id(folder)))
         .filter(placements::uid_validity.eq(uid_validity))
         .order(placements::uid)
-        .limit(limit)
-        .select(placements::uid)
-        .load(conn)
-        .await?;
+        .select(placements::uid);
+    let uids: Vec<i64> = Limited::new(uids, limit).load(conn).await?;
     if uids.is_empty() {
         return Ok(0);
     }
-    let lowest: Option<i64> = placements::table
+    let lowest = placements::table
         .filter(placements::tenant_id.eq(Id(tenant.0)))
         .filter(placements::folder_id.eq(Id(folder)))
         .order((placements::uid_validity, placements::uid))
-        .select(placements::uid_validity)
-        .first(conn)
-        .await
-        .optional()?;
+        .select(placements::uid_validity);
+    let lowest: Option<i64> = Limited::new(lowest, 1).get_result(conn).await.optional()?;
     let retired = lowest.unwrap_or_default().min(RETIRED) - 1;
     Ok(diesel::update(
         placements::table
@@ -189,9 +183,7 @@ pub(crate) async fn has_stale(
                 .lt(current)
                 .or(placements::uid_validity.gt(current)),
         )
-        .select(placements::uid)
-        .first::<i64>(conn)
-        .await
-        .optional()?;
+        .select(placements::uid);
+    let stale: Option<i64> = Limited::new(stale, 1).get_result(conn).await.optional()?;
     Ok(stale.is_some())
 }

@@ -11,6 +11,7 @@ use crate::{
     store::{
         quarantine::MAX_ASIDE,
         schema::quarantine,
+        statement::Limited,
         types::{At, Id},
     },
 };
@@ -56,18 +57,16 @@ pub(crate) async fn list(
     folders: &[Uuid],
 ) -> Result<Vec<(Id, i64, i64, Option<At>)>> {
     let folders: Vec<Id> = folders.iter().copied().map(Id).collect();
-    Ok(quarantine::table
+    let aside = quarantine::table
         .filter(quarantine::tenant_id.eq(Id(tenant.0)))
         .filter(quarantine::folder_id.eq_any(folders))
-        .limit(MAX_ASIDE)
         .select((
             quarantine::folder_id,
             quarantine::uid_validity,
             quarantine::uid,
             quarantine::tried_at,
-        ))
-        .load(conn)
-        .await?)
+        ));
+    Ok(Limited::new(aside, MAX_ASIDE).load(conn).await?)
 }
 
 pub(crate) async fn touch(

@@ -11,6 +11,7 @@ use crate::{
     store::{
         schema::{message_bodies, messages, search_queue},
         search::{IndexJob, QueueRow, Sought, Words},
+        statement::{Limited, Prepared},
         types::{At, Id},
     },
 };
@@ -42,20 +43,18 @@ pub(crate) async fn queue(conn: &mut Connection, rows: Vec<QueueRow>) -> Result<
 }
 
 pub(crate) async fn list_jobs(conn: &mut Connection, limit: i64) -> Result<Vec<(Id, Id, At)>> {
-    Ok(search_queue::table
+    let jobs = search_queue::table
         .order((
             search_queue::queued_at,
             search_queue::tenant_id,
             search_queue::message_id,
         ))
-        .limit(limit)
         .select((
             search_queue::tenant_id,
             search_queue::message_id,
             search_queue::queued_at,
-        ))
-        .load(conn)
-        .await?)
+        ));
+    Ok(Limited::new(jobs, limit).load(conn).await?)
 }
 
 /// The columns of an [`crate::store::Indexed`].
@@ -66,7 +65,7 @@ pub(crate) async fn list_indexed(
     tenant: TenantId,
     messages: &[Uuid],
 ) -> Result<Vec<IndexedRow>> {
-    Ok(messages::table
+    let indexed = messages::table
         .left_join(
             message_bodies::table.on(message_bodies::tenant_id
                 .eq(messages::tenant_id)
@@ -80,9 +79,8 @@ pub(crate) async fn list_indexed(
             messages::subject,
             messages::participants,
             message_bodies::text.nullable(),
-        ))
-        .load(conn)
-        .await?)
+        ));
+    Ok(Prepared(indexed).load(conn).await?)
 }
 
 pub(crate) async fn index(conn: &mut Connection, work: Vec<(IndexJob, Option<Words>)>) -> Result<()> {

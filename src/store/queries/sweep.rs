@@ -10,6 +10,7 @@ use crate::{
     model::{Result, id::TenantId},
     store::{
         schema::{folders, mailboxes, messages, thread_refs, threads},
+        statement::Limited,
         types::{At, Id},
     },
 };
@@ -28,14 +29,12 @@ pub(crate) async fn list_expired(
     before: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<(Id, Id, Id)>> {
-    Ok(messages::table
+    let expired = messages::table
         .filter(messages::tenant_id.eq(Id(tenant.0)))
         .filter(messages::deleted_at.lt(At(before)))
         .order(messages::deleted_at)
-        .limit(limit)
-        .select((messages::id, messages::mailbox_id, messages::thread_id))
-        .load(conn)
-        .await?)
+        .select((messages::id, messages::mailbox_id, messages::thread_id));
+    Ok(Limited::new(expired, limit).load(conn).await?)
 }
 
 pub(crate) async fn lock_mailboxes(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<()> {
@@ -110,7 +109,7 @@ pub(crate) async fn find_retired(
     tenant: TenantId,
     before: DateTime<Utc>,
 ) -> Result<Option<Id>> {
-    Ok(mailboxes::table
+    let retired = mailboxes::table
         .filter(mailboxes::tenant_id.eq(Id(tenant.0)))
         .filter(mailboxes::retired_at.lt(At(before)))
         .filter(diesel::dsl::exists(
@@ -118,10 +117,8 @@ pub(crate) async fn find_retired(
                 .filter(folders::tenant_id.eq(Id(tenant.0)))
                 .filter(folders::mailbox_id.eq(mailboxes::id)),
         ))
-        .select(mailboxes::id)
-        .first(conn)
-        .await
-        .optional()?)
+        .select(mailboxes::id);
+    Ok(Limited::new(retired, 1).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn erase_folders(conn: &mut Connection, tenant: TenantId, mailbox: Uuid) -> Result<usize> {

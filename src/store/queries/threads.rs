@@ -159,15 +159,13 @@ pub(crate) async fn participants(
 }
 
 pub(crate) async fn last_sent(conn: &mut Connection, tenant: TenantId, id: Uuid) -> Result<Option<At>> {
-    Ok(messages::table
+    let last = messages::table
         .filter(messages::tenant_id.eq(Id(tenant.0)))
         .filter(messages::thread_id.eq(Id(id)))
         .filter(messages::deleted_at.is_null())
         .order((messages::sent_at.desc(), messages::id.desc()))
-        .select(messages::sent_at)
-        .first(conn)
-        .await
-        .optional()?)
+        .select(messages::sent_at);
+    Ok(Limited::new(last, 1).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn merge(conn: &mut Connection, tenant: TenantId, from: Uuid, into: Uuid) -> Result<()> {
@@ -216,20 +214,18 @@ pub(crate) async fn nodes(
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     limit: i64,
 ) -> Result<Vec<NodeRow>> {
-    Ok(in_thread!(tenant, thread)
+    let nodes = in_thread!(tenant, thread)
         .filter(messages::sent_at.ge(At(from)))
         .filter(messages::sent_at.le(At(to)))
         .order((messages::sent_at, messages::id))
-        .limit(limit)
         .select((
             messages::id,
             messages::message_id,
             messages::in_reply_to,
             messages::refs,
             messages::sent_at,
-        ))
-        .load(conn)
-        .await?)
+        ));
+    Ok(Limited::new(nodes, limit).load(conn).await?)
 }
 
 pub(crate) async fn sent_at_place(
@@ -243,7 +239,7 @@ pub(crate) async fn sent_at_place(
         .offset(place)
         .limit(1)
         .select(messages::sent_at)
-        .first(conn)
+        .get_result(conn)
         .await
         .optional()?)
 }

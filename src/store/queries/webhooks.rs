@@ -10,7 +10,7 @@ use crate::{
     model::{Result, caller::Visibility, id::TenantId, page::PageRequest},
     store::{
         schema::{event_counters, tenants, webhook_deliveries, webhook_endpoints},
-        statement::Prepared,
+        statement::{Limited, Prepared},
         types::{At, Id},
         webhooks::{HealthRow, ReaderRow, Row, SecretsRow},
     },
@@ -97,9 +97,8 @@ pub(crate) async fn list_subscriptions(
 ) -> Result<Vec<(Row, SecretsRow)>> {
     let query = seen!(tenant, seen, (Row::as_select(), SecretsRow::as_select()))
         .filter(sql::<Bool>("webhook_endpoints.form = 'plannr'"))
-        .order((webhook_endpoints::created_at.desc(), webhook_endpoints::id.desc()))
-        .limit(limit);
-    Ok(query.load(conn).await?)
+        .order((webhook_endpoints::created_at.desc(), webhook_endpoints::id.desc()));
+    Ok(Limited::new(query, limit).load(conn).await?)
 }
 
 pub(crate) async fn lock(
@@ -222,9 +221,8 @@ pub(crate) async fn lock_readers(
         .filter(webhook_endpoints::enabled.eq(true))
         .filter(webhook_endpoints::position.lt(last))
         .order(webhook_endpoints::id)
-        .limit(limit)
         .select(ReaderRow::as_select());
-    Ok(locked!(query).load(conn).await?)
+    Ok(locked!(limited!(query, limit)).load(conn).await?)
 }
 
 pub(crate) async fn set_positions(
@@ -266,9 +264,8 @@ pub(crate) async fn take_due(
     let due = webhook_endpoints::table
         .filter(webhook_endpoints::due_at.le(At(now)))
         .order(webhook_endpoints::due_at)
-        .limit(limit)
         .select((webhook_endpoints::tenant_id, webhook_endpoints::id));
-    let taken: Vec<(Id, Id)> = skip_locked!(due).load(conn).await?;
+    let taken: Vec<(Id, Id)> = skip_locked!(limited!(due, limit)).load(conn).await?;
     for (tenant, id) in &taken {
         set_due(conn, TenantId(tenant.0), id.0, Some(At(later))).await?;
     }
@@ -276,14 +273,11 @@ pub(crate) async fn take_due(
 }
 
 pub(crate) async fn next_due(conn: &mut Connection) -> Result<Option<At>> {
-    Ok(webhook_endpoints::table
+    let next = webhook_endpoints::table
         .filter(webhook_endpoints::due_at.is_not_null())
         .order(webhook_endpoints::due_at)
-        .limit(1)
-        .select(webhook_endpoints::due_at.assume_not_null())
-        .get_result(conn)
-        .await
-        .optional()?)
+        .select(webhook_endpoints::due_at.assume_not_null());
+    Ok(Limited::new(next, 1).get_result(conn).await.optional()?)
 }
 
 pub(crate) async fn list_unread(
@@ -296,28 +290,24 @@ pub(crate) async fn list_unread(
         .filter(webhook_endpoints::enabled.eq(true))
         .filter(webhook_endpoints::position.lt(event_counters::position))
         .order((webhook_endpoints::tenant_id, webhook_endpoints::id))
-        .limit(limit)
         .select(webhook_endpoints::tenant_id)
         .into_boxed::<Backend>();
     if let Some(after) = after {
         query = query.filter(webhook_endpoints::tenant_id.gt(Id(after.0)));
     }
-    let mut tenants: Vec<Id> = query.load(conn).await?;
+    let mut tenants: Vec<Id> = Limited::new(query, limit).load(conn).await?;
     tenants.dedup();
     Ok(tenants)
 }
 
 pub(crate) async fn is_unread(conn: &mut Connection, tenant: TenantId) -> Result<bool> {
-    let behind: Option<Id> = webhook_endpoints::table
+    let behind = webhook_endpoints::table
         .inner_join(event_counters::table.on(event_counters::tenant_id.eq(webhook_endpoints::tenant_id)))
         .filter(webhook_endpoints::tenant_id.eq(Id(tenant.0)))
         .filter(webhook_endpoints::enabled.eq(true))
         .filter(webhook_endpoints::position.lt(event_counters::position))
-        .limit(1)
-        .select(webhook_endpoints::id)
-        .get_result(conn)
-        .await
-        .optional()?;
+        .select(webhook_endpoints::id);
+    let behind: Option<Id> = Limited::new(behind, 1).get_result(conn).await.optional()?;
     Ok(behind.is_some())
 }
 

@@ -111,7 +111,7 @@ fn change(conn: &mut SqliteConnection, relabel: Relabel) -> QueryResult<Option<(
         kind,
     } = relabel;
     let target = mailboxes::table.find((tenant, mailbox));
-    let found = target.select(Row::as_select()).first(conn).optional()?;
+    let found = target.select(Row::as_select()).get_result(conn).optional()?;
     let visible = |row: &Row| !row.is_retired() && seen.is_none_or(|seen| row.created_by() == Some(seen));
     let Some(mut row) = found.filter(visible) else {
         return Ok(None);

@@ -100,15 +100,15 @@ fn write_words_of(conn: &mut SqliteConnection, job: &IndexJob, words: Option<Wor
     diesel::delete(document).execute(conn)?;
     let live = messages::table.find((tenant, message)).select(messages::id);
     if let Some(words) = words
-        && live.first::<Id>(conn).optional()?.is_some()
+        && live.get_result::<Id>(conn).optional()?.is_some()
     {
-        let docid: i64 = diesel::insert_into(search_documents::table)
+        let document = diesel::insert_into(search_documents::table)
             .values((
                 search_documents::tenant_id.eq(tenant),
                 search_documents::message_id.eq(message),
             ))
-            .returning(sql::<BigInt>("docid"))
-            .get_result(conn)?;
+            .returning(sql::<BigInt>("docid"));
+        let docid: i64 = Prepared(document).get_result(conn)?;
         diesel::insert_into(search_words::table)
             .values((
                 search_words::rowid.eq(docid),
