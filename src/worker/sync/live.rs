@@ -59,6 +59,8 @@ pub(super) struct Connection<'c> {
     pub(super) progress: Option<SyncProgress>,
     /// True when a message was read on this connection.
     pub(super) served: bool,
+    /// How many messages were read on it.
+    pub(super) brought: usize,
     pub(super) folders: Vec<Folder>,
     /// What the labels stand for, where folders are known by them.
     pub(super) labels: Option<Labels>,
@@ -96,6 +98,7 @@ impl<'c> Connection<'c> {
             offers_modseq: false,
             progress: None,
             served: false,
+            brought: 0,
             folders: Vec::new(),
             labels: None,
             strange: HashSet::new(),
@@ -164,7 +167,7 @@ impl<'c> Connection<'c> {
                     .ok_or(Stop::Cancelled)?;
             }
             let look = Instant::now() >= others;
-            let before = self.reached();
+            let before = self.brought;
             let pass = async {
                 self.take_told().await?;
                 self.session()?.settle().await?;
@@ -177,18 +180,13 @@ impl<'c> Connection<'c> {
                 .run_until_cancelled(Box::pin(pass))
                 .await
                 .ok_or(Stop::Cancelled)??;
-            if self.reached() > before {
+            if self.brought > before {
                 pace.forgive();
             }
             if look {
                 others = Instant::now() + OTHERS;
             }
         }
-    }
-
-    /// How far the folders' UIDs are followed: the further, the more mail has come.
-    fn reached(&self) -> i64 {
-        self.folders.iter().map(|folder| folder.cursor.last_uid).sum()
     }
 
     /// The passes after a connect: every folder's changes first, then what the backfill has not reached.

@@ -141,6 +141,7 @@ impl Connection<'_> {
             advance(&mut after.cursor, i64::from(row.uid));
         }
         self.served = true;
+        self.brought += rows.len();
         let read = Read {
             parsing,
             label_folders: self.all_label_folders(&folder, &rows),
