@@ -134,8 +134,8 @@ impl App {
             .map_err(Error::internal)?
     }
 
-    /// The same for one statement, which needs no transaction around it. SQLite's ends in the moment in which it begins, so
-    /// that no request can go meanwhile.
+    /// The same for one statement, which needs no transaction around it. SQLite's runs on the thread that asks and waits for
+    /// nothing between its beginning and its commit, so that no request can go meanwhile.
     pub async fn write_once<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,

@@ -288,7 +288,7 @@ impl Dispatcher {
         }
     }
 
-    /// Gives turns; of those that could not be given it is not forgotten what came of their requests.
+    /// Gives turns. If that fails, what came of their requests is kept for the next ones.
     async fn give(&mut self, tenant: TenantId, turns: Vec<Turn>) -> Result<Taken> {
         let again = turns.clone();
         let taken = deliveries::turns(&self.app, tenant, turns).await;

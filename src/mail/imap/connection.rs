@@ -146,7 +146,7 @@ impl Connection {
         self.transport = transport;
     }
 
-    /// True between commands.
+    /// True where the next command can be sent.
     pub(super) const fn is_idle(&self) -> bool {
         !self.busy || self.ending.is_some()
     }
@@ -166,11 +166,16 @@ impl Connection {
         }
     }
 
-    /// Waits for the answer to IDLE. One that is no OK leaves the connection of no use: a command may be on its way already.
+    /// Waits for the answer to IDLE. One that is no OK leaves the connection of no use, as a command may be on its way
+    /// already; so does one to that command.
     async fn answered(&mut self, idle: &Exchange) -> Result<(), Error> {
+        let next = format!("A{}", self.tags);
         loop {
             match self.step(idle, &mut Spooler::none()).await {
                 Ok(Step::Done(_)) => return Ok(()),
+                Ok(Step::Data(Response::Tagged(tag, _))) if tag == next.as_bytes() => {
+                    return Err(ProtocolError::Status.into());
+                }
                 Ok(Step::Continue) => {}
                 Ok(Step::Data(response)) => self.pending.note(&response),
                 Err(error) => {
@@ -238,7 +243,7 @@ impl Connection {
         }
     }
 
-    /// Sends a command, waiting before each literal that needs it.
+    /// Sends a command, waiting before each literal that needs it, and for the answer to an IDLE that was left to it.
     pub(super) async fn begin(
         &mut self,
         command: Command<'_>,

@@ -149,8 +149,8 @@ impl Idle {
         self.connection.pending.exists.is_some()
     }
 
-    /// DONE: ends IDLE, and leaves the server's answer to the next command, which fails where none comes within 15 s. One that
-    /// fetches messages is sent at once: news are read one way to the server and back sooner.
+    /// DONE: ends IDLE, and leaves the server's answer to the next command, which fails where none comes within 15 s. One
+    /// that fetches whole messages is sent at once: new mail is read one way to the server and back sooner.
     ///
     /// # Errors
     /// The session is gone then.
@@ -167,21 +167,9 @@ impl Idle {
     ///
     /// # Errors
     /// The session is gone then.
-    pub async fn done(mut self) -> Result<Session, Error> {
-        if !self.ended {
-            let wait = self.connection.timeouts.done;
-            self.exchange.deadline = Deadline::new(Phase::Done, wait, wait);
-            self.connection.send(b"DONE\r\n", self.exchange.deadline).await?;
-            loop {
-                match self.connection.step(&self.exchange, &mut Spooler::none()).await? {
-                    Step::Done(_) => break,
-                    Step::Continue => {}
-                    Step::Data(response) => {
-                        is_change(&mut self.connection, &response);
-                    }
-                }
-            }
-        }
-        Ok(Session::new(self.connection))
+    pub async fn done(self) -> Result<Session, Error> {
+        let mut session = self.leave().await?;
+        session.settle().await?;
+        Ok(session)
     }
 }

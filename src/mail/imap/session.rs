@@ -16,8 +16,9 @@ pub(super) const MAX_COLLECTED: usize = 32 * 1024 * 1024;
 
 /// A session with a mail server.
 ///
-/// Commands run one after another. NO and BAD leave the session usable; after every other error, and after a call that was
-/// dropped before it ended, each further command fails with [`Error::Poisoned`].
+/// Commands run one after another. NO and BAD leave the session usable, unless they are of an IDLE whose answer was left to
+/// the command; after every other error, and after a call that was dropped before it ended, each further command fails with
+/// [`Error::Poisoned`].
 pub struct Session {
     pub(super) connection: Box<Connection>,
 }

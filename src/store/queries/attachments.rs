@@ -10,6 +10,7 @@ use crate::{
     store::{
         attachments::Row,
         schema::{attachments, mailboxes, messages},
+        statement::Prepared,
         types::Id,
     },
 };
@@ -42,11 +43,10 @@ pub(crate) async fn get(
 }
 
 pub(crate) async fn of_messages(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Row>> {
-    Ok(attachments::table
+    let query = attachments::table
         .filter(attachments::tenant_id.eq(Id(tenant.0)))
         .filter(attachments::message_id.eq_any(super::ids(ids)))
         .order((attachments::message_id, attachments::position))
-        .select(Row::as_select())
-        .load(conn)
-        .await?)
+        .select(Row::as_select());
+    Ok(Prepared(query).load(conn).await?)
 }

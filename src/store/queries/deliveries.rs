@@ -227,9 +227,12 @@ pub(crate) async fn is_sending_of(conn: &mut Connection, tenant: TenantId, mailb
     let sending = webhook_deliveries::table
         .filter(webhook_deliveries::tenant_id.eq(Id(tenant.0)))
         .filter(webhook_deliveries::mailbox_id.eq(Some(Id(mailbox))))
-        .filter(webhook_deliveries::status.eq(DeliveryStatus::Sending.as_str()))
+        .filter(sql::<Bool>(SENDING))
         .select(webhook_deliveries::id);
-    let found: Option<Id> = Limited::new(sending, 1).get_result(conn).await.optional()?;
+    let found: Option<Id> = Prepared(Limited::new(sending, 1))
+        .get_result(conn)
+        .await
+        .optional()?;
     Ok(found.is_some())
 }
 

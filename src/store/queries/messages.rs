@@ -21,7 +21,7 @@ use crate::{
             threads,
         },
         search::Sought,
-        statement::Limited,
+        statement::{Limited, Prepared},
         types::{At, Id},
     },
 };
@@ -81,7 +81,7 @@ pub(crate) async fn lock(
         .filter(messages::id.eq_any(super::ids(ids)))
         .order(messages::id)
         .select((Row::as_select(), messages::deleted_at));
-    Ok(locked!(query).load(conn).await?)
+    Ok(Prepared(locked!(query)).load(conn).await?)
 }
 
 pub(crate) async fn update_presence(
@@ -202,22 +202,20 @@ pub(crate) async fn get(
 }
 
 pub(crate) async fn get_many(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Found>> {
-    Ok(counted!()
+    let query = counted!()
         .filter(messages::tenant_id.eq(Id(tenant.0)))
         .filter(messages::id.eq_any(super::ids(ids)))
         .filter(messages::deleted_at.is_null())
-        .select((Row::as_select(), threads::message_count))
-        .load(conn)
-        .await?)
+        .select((Row::as_select(), threads::message_count));
+    Ok(Prepared(query).load(conn).await?)
 }
 
 pub(crate) async fn bodies(conn: &mut Connection, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<BodyRow>> {
-    Ok(message_bodies::table
+    let query = message_bodies::table
         .filter(message_bodies::tenant_id.eq(Id(tenant.0)))
         .filter(message_bodies::message_id.eq_any(super::ids(ids)))
-        .select(BodyRow::as_select())
-        .load(conn)
-        .await?)
+        .select(BodyRow::as_select());
+    Ok(Prepared(query).load(conn).await?)
 }
 
 /// The messages that name this address in one of these header fields.

@@ -11,6 +11,7 @@ use crate::{
     store::{
         moves::Row,
         schema::moves,
+        statement::Prepared,
         types::{At, Id},
     },
 };
@@ -39,13 +40,12 @@ pub(crate) async fn of_messages(
     messages: &[Uuid],
     now: DateTime<Utc>,
 ) -> Result<Vec<Id>> {
-    Ok(moves::table
+    let query = moves::table
         .filter(moves::tenant_id.eq(Id(tenant.0)))
         .filter(moves::message_id.eq_any(super::ids(messages)))
         .filter(moves::until.gt(At(now)))
-        .select(moves::message_id)
-        .load(conn)
-        .await?)
+        .select(moves::message_id);
+    Ok(Prepared(query).load(conn).await?)
 }
 
 pub(crate) async fn end_overdue(

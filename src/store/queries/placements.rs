@@ -24,12 +24,11 @@ pub(crate) async fn of_messages(
     tenant: TenantId,
     messages: &[Uuid],
 ) -> Result<Vec<Row>> {
-    Ok(placements::table
+    let query = placements::table
         .filter(placements::tenant_id.eq(Id(tenant.0)))
         .filter(placements::message_id.eq_any(super::ids(messages)))
-        .select(Row::as_select())
-        .load(conn)
-        .await?)
+        .select(Row::as_select());
+    Ok(Prepared(query).load(conn).await?)
 }
 
 pub(crate) async fn in_range(

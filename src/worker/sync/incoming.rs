@@ -146,7 +146,6 @@ impl Connection<'_> {
         let held = budget.acquire_many_owned(kib).await.map_err(Error::internal)?;
         let parsing = self.read(rows, header_only).await?;
         self.served |= !header_only && parsing.count() > 0;
-        self.brought += parsing.count();
         Ok(Read {
             parsing,
             label_folders: self.all_label_folders(folder, rows),

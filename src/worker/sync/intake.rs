@@ -129,6 +129,9 @@ impl Connection<'_> {
         read: Option<Read>,
     ) -> Result<(), Stop> {
         let (app, fence) = (self.shared.app.clone(), self.fence);
+        if intake.found == Found::Since && after.cursor.last_uid > intake.folder.cursor.last_uid {
+            self.brought += rows.len();
+        }
         let Some(read) = read else {
             for row in &rows {
                 self.set_aside(&after, row).await?;

@@ -59,7 +59,7 @@ pub(super) struct Connection<'c> {
     pub(super) progress: Option<SyncProgress>,
     /// True when a message was read on this connection.
     pub(super) served: bool,
-    /// How many messages were read on it.
+    /// How many new messages it has brought, those behind the cursors.
     pub(super) brought: usize,
     pub(super) folders: Vec<Folder>,
     /// What the labels stand for, where folders are known by them.

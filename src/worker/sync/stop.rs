@@ -81,8 +81,8 @@ pub(super) struct Memory {
     pub(super) strange: HashSet<String>,
     /// Folders whose SEARCH names fewer messages than EXISTS counts: what was seen when their numbering was asked for.
     pub(super) doubted: HashMap<Uuid, Doubt>,
-    /// True from when a fetch follows DONE at once until it is answered: where it was not, the server may be one that loses
-    /// it, and is let end IDLE first from then on.
+    /// True once a fetch of new mail was not answered: the server may be one that loses what follows DONE at once, and is
+    /// let end IDLE first from then on.
     pub(super) apart: bool,
     /// Folders whose mod-sequence moved without anything that explains it: only rows do then.
     pub(super) unexplained: HashSet<Uuid>,

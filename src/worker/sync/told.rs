@@ -85,9 +85,9 @@ impl Connection<'_> {
             .acquire_many_owned(FEW * SMALL / 1024)
             .await
             .map_err(Fault::internal)?;
-        let apart = std::mem::replace(&mut self.memory.apart, true);
-        let given = self.ask_small(window, few).await?;
-        self.memory.apart = apart;
+        let given = self.ask_small(window, few).await;
+        self.memory.apart |= matches!(given, Err(Stop::Mail(Error::Timeout(_))));
+        let given = given?;
         let (mut rows, mut bodies) = (Vec::with_capacity(given.len()), HashMap::new());
         for (row, body) in given {
             // One that broke a fetch before is asked for alone.
@@ -141,7 +141,6 @@ impl Connection<'_> {
             advance(&mut after.cursor, i64::from(row.uid));
         }
         self.served = true;
-        self.brought += rows.len();
         let read = Read {
             parsing,
             label_folders: self.all_label_folders(&folder, &rows),
