@@ -62,7 +62,7 @@ where
 }
 
 /// A statement whose text is always the same, or one of few, and which is therefore prepared once on each connection. Diesel
-/// would prepare every `UPDATE`, every `ON CONFLICT` and whatever holds a literal at every run: on PostgreSQL a round trip
+/// would prepare every `UPDATE`, every `DO UPDATE` and whatever holds a literal at every run: on PostgreSQL a round trip
 /// more, on SQLite as long as a small statement takes. (The `execute` of a connection that is not async does so all the same:
 /// it asks a reference, which does not pass the question on.)
 pub(crate) struct Prepared<Q>(pub(crate) Q);

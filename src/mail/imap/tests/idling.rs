@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::server::Server;
-use crate::mail::imap::{Error, FetchItems, FetchRow, IdleEvent, Phase, Session, StoredBody, UidSet};
+use crate::mail::imap::{
+    Error, FetchItems, FetchRow, IdleEvent, Phase, ProtocolError, Session, StoredBody, UidSet,
+};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -229,4 +231,73 @@ async fn what_follows_an_idle_that_ends_badly_is_not_taken_for_answered() {
         drop(session);
         server.finish();
     }
+}
+
+#[tokio::test]
+async fn an_answer_before_that_of_idle_is_none() {
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n* 1 EXISTS\r\n");
+        assert_eq!(peer.line(), "DONE");
+        let line = peer.line();
+        let (tag, _) = line.split_once(' ').unwrap();
+        peer.say(format!("{tag} BAD still idling\r\n"));
+        peer.stay();
+    });
+    let mut session = leave(server.session().await).await;
+    let rows = fetch(&mut session).await;
+    assert!(matches!(rows, Err(Error::Protocol(ProtocolError::Status))));
+    assert!(!session.is_usable());
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn an_idle_that_has_ended_or_breaks_off_can_be_left() {
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say_later("+ idling\r\n* 1 EXISTS\r\n");
+        peer.answer("OK that was long enough");
+        peer.expect("UID FETCH");
+        peer.answer("OK nothing there");
+    });
+    let mut idle = server.session().await.idle().await.unwrap();
+    assert_eq!(idle.wait(LONG, pending()).await.unwrap(), IdleEvent::Changed);
+    assert_eq!(idle.wait(LONG, pending()).await.unwrap(), IdleEvent::Changed);
+    let mut session = idle.leave().await.unwrap();
+    assert!(fetch(&mut session).await.unwrap().is_empty());
+    drop(session);
+    server.finish();
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n* 1 EXISTS\r\n");
+        assert_eq!(peer.line(), "DONE");
+        peer.say("* BYE enough\r\n");
+        peer.stay();
+    });
+    let mut session = leave(server.session().await).await;
+    assert_eq!(fetch(&mut session).await.unwrap_err().code(), "server_closed");
+    assert!(!session.is_usable());
+    drop(session);
+    server.finish();
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_while_idle_is_not_answered_leaves_no_use() {
+    let server = Server::start(|peer| {
+        peer.let_in("IDLE");
+        peer.expect("IDLE");
+        peer.say("+ idling\r\n* 1 EXISTS\r\n");
+        assert_eq!(peer.line(), "DONE");
+        peer.stay();
+    });
+    let mut session = leave(server.session().await).await;
+    assert!(futures_util::FutureExt::now_or_never(session.settle()).is_none());
+    assert!(!session.is_usable());
+    assert!(matches!(session.noop().await, Err(Error::Poisoned)));
+    drop(session);
+    server.finish();
 }
